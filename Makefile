@@ -1,0 +1,80 @@
+# Everything a person does with this project, by name. `make` alone explains itself.
+.DEFAULT_GOAL := help
+.PHONY: help run test check lint format types walls migrations schema schema-check lock shell seed verify clean
+
+PYTHON ?= python3
+PORT ?= 8000
+UNIFIED_DATA_DIR ?= var
+UNIFIED_QUICKSTART_OPEN ?= 1
+BIN := .venv/bin
+
+# `make run` and the tools below work on a developer's machine: DEBUG is on, and the samples of the guide may run
+# without a credential from this machine only. Production sets its own environment and does not use this file.
+export DEBUG ?= 1
+export PORT UNIFIED_DATA_DIR
+export PYTHONUNBUFFERED := 1
+
+help: ## Show this list
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+run: .venv/installed ## Set up what is missing and serve on 127.0.0.1:$PORT (default 8000)
+	@UNIFIED_QUICKSTART_OPEN=$(UNIFIED_QUICKSTART_OPEN) exec $(BIN)/python manage.py quickstart
+
+test: check ## All checks, then the whole test suite
+	@$(BIN)/python -m pytest $(ARGS)
+
+check: .venv/installed-dev lint types walls migrations schema-check ## Lint, types, walls, migrations complete, schema current
+
+lint: .venv/installed-dev
+	@$(BIN)/ruff format --check --quiet . || { echo "Run 'make format'."; exit 1; }
+	@$(BIN)/ruff check --quiet .
+
+format: .venv/installed-dev ## Let ruff lay out the code and mend what it can
+	@$(BIN)/ruff format --quiet .
+	@$(BIN)/ruff check --quiet --fix .
+
+types: .venv/installed-dev
+	@$(BIN)/mypy
+
+walls: .venv/installed-dev
+	@$(BIN)/lint-imports --no-logo
+
+migrations: .venv/installed-dev
+	@$(BIN)/python manage.py makemigrations --check --dry-run --skip-checks
+
+schema-check: .venv/installed-dev
+	@$(BIN)/python manage.py openapi --check
+
+schema: .venv/installed-dev ## Write docs/openapi.yaml anew from the code
+	@$(BIN)/python manage.py openapi
+
+lock: .venv/installed-dev ## Pin requirements*.txt anew from requirements*.in (newest versions)
+	@$(BIN)/pip-compile --quiet --upgrade --strip-extras --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --output-file requirements.txt requirements.in
+	@$(BIN)/pip-compile --quiet --upgrade --strip-extras --allow-unsafe --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --output-file requirements-dev.txt requirements-dev.in
+
+shell: .venv/installed ## Django shell on the service's database
+	@$(BIN)/python manage.py shell
+
+verify: .venv/installed ## Prove that the books and the storage counters are right
+	@$(BIN)/python manage.py verify_ledger
+
+clean: ## Remove the virtual environment and caches (keeps the data in var/)
+	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache staticfiles
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.venv/bin/python:
+	@command -v $(PYTHON) >/dev/null || { echo "Unified needs Python 3.11 or newer, and '$(PYTHON)' was not found: install it, or name it with 'make PYTHON=/path/to/python3'." >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Unified needs Python 3.11 or newer, and '$(PYTHON)' is $$($(PYTHON) -V 2>&1): name a newer one with 'make PYTHON=/path/to/python3'." >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "'$(PYTHON)' cannot make virtual environments: install the python3-venv package (Debian: apt-get install python3-venv)." >&2; exit 1; }
+	@echo "Making the virtual environment .venv"
+	@$(PYTHON) -m venv --clear .venv
+
+.venv/installed: requirements.txt | .venv/bin/python
+	@echo "Installing the service's packages (a minute or so, the first time)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@touch $@
+
+.venv/installed-dev: requirements-dev.txt .venv/installed
+	@echo "Installing the packages that checks and tests need"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@touch $@

@@ -1,0 +1,124 @@
+"""Users, apps, keys and plans for staff. A key's text is shown once, right after it was made."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from django.contrib import admin, messages
+from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
+from django.contrib.auth.forms import UserCreationForm
+from django.db.models import QuerySet
+from django.utils import timezone
+
+from accounts import services
+from accounts.models import App, AppKey, Plan, User
+
+
+class ReadOnlyAdmin(admin.ModelAdmin):
+    """For what only the services may change: look, but do not touch. Refused whatever the permissions say."""
+
+    actions = None
+
+    def has_add_permission(self, request: Any) -> bool:
+        return False
+
+    def has_change_permission(self, request: Any, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: Any, obj: Any = None) -> bool:
+        return False
+
+
+class NewUserForm(UserCreationForm):
+    class Meta:
+        model = User
+        fields = ("user_id", "username", "email", "plan")
+
+
+@admin.register(User)
+class UserAdmin(DjangoUserAdmin):
+    add_form = NewUserForm
+    list_display = ("user_id", "username", "email", "plan", "is_active", "is_staff", "date_joined")
+    list_filter = ("is_active", "is_staff", "plan", "date_joined")
+    list_select_related = ("plan",)
+    search_fields = ("user_id", "username", "email")
+    search_help_text = "User id, name or e-mail"
+    ordering = ("-id",)
+    readonly_fields = ("date_joined", "last_login")
+    fieldsets = (
+        (None, {"fields": ("user_id", "username", "email", "plan", "date_joined", "last_login")}),
+        ("Access", {"fields": ("password", "is_active", "is_staff", "is_superuser", "groups", "user_permissions")}),
+    )
+    add_fieldsets = (
+        (None, {"fields": ("user_id", "username", "email", "plan", "usable_password", "password1", "password2")}),
+    )
+
+    def get_readonly_fields(self, request: Any, obj: User | None = None) -> Any:
+        # The id is who the person is: keys, tokens and the identity provider all name it.
+        return (*self.readonly_fields, "user_id", "plan") if obj else self.readonly_fields
+
+    def has_delete_permission(self, request: Any, obj: User | None = None) -> bool:
+        return False  # people are deactivated; their history stays
+
+
+@admin.register(Plan)
+class PlanAdmin(admin.ModelAdmin):
+    list_display = ("name", "slug", "rank", "storage_limit_bytes", "monthly_credits", "is_default", "is_offered")
+
+
+@admin.register(App)
+class AppAdmin(admin.ModelAdmin):
+    list_display = ("name", "slug", "colour", "home_url", "is_active", "created_at")
+    readonly_fields = ("created_at",)
+
+    def get_readonly_fields(self, request: Any, obj: App | None = None) -> Any:
+        return (*self.readonly_fields, "slug") if obj else self.readonly_fields
+
+    def has_delete_permission(self, request: Any, obj: App | None = None) -> bool:
+        return False  # its projects and entries stay; switch it off instead
+
+
+@admin.register(AppKey)
+class AppKeyAdmin(admin.ModelAdmin):
+    list_display = ("key_id", "app", "label", "state", "created_at", "expires_at", "last_used_at")
+    list_filter = ("app", "mode")
+    list_select_related = ("app", "replaced_by")
+    search_fields = ("key_id", "label")
+    fields = ("app", "label", "mode", "expires_at")
+    actions = ("rotate", "revoke")
+
+    @admin.display(description="state")
+    def state(self, key: AppKey) -> str:
+        return key.state(timezone.now())
+
+    def has_change_permission(self, request: Any, obj: AppKey | None = None) -> bool:
+        # The list and its actions need the permission; a single key is only ever made, rotated or revoked.
+        return obj is None and super().has_change_permission(request)
+
+    def has_delete_permission(self, request: Any, obj: AppKey | None = None) -> bool:
+        return False
+
+    def save_model(self, request: Any, obj: AppKey, form: Any, change: bool) -> None:
+        key, text = services.create_key(app=obj.app, label=obj.label, mode=obj.mode, expires_at=obj.expires_at)
+        obj.pk, obj.key_id = key.pk, key.key_id
+        self._show_once(request, key, text)
+
+    @admin.action(description="Rotate: a new key now, the old one for one more day", permissions=["change"])
+    def rotate(self, request: Any, queryset: QuerySet[AppKey]) -> None:
+        for key in queryset:
+            try:
+                new, text = services.rotate_key(key_id=key.key_id, overlap=timedelta(days=1))
+            except services.KeyNotActive as refusal:
+                messages.error(request, str(refusal))
+            else:
+                self._show_once(request, new, text)
+
+    @admin.action(description="Revoke at once", permissions=["change"])
+    def revoke(self, request: Any, queryset: QuerySet[AppKey]) -> None:
+        for key in queryset:
+            services.revoke_key(key_id=key.key_id)
+            messages.success(request, f"Key {key.key_id} no longer works.")
+
+    def _show_once(self, request: Any, key: AppKey, text: str) -> None:
+        messages.warning(request, f"The new key of {key.app.name}. Copy it now, it is not shown again: {text}")

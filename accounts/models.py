@@ -1,0 +1,171 @@
+"""
+Who there is: people, the apps that serve them, the keys those apps call with, and the plans people are on.
+
+Kept here: a `user_id` names one person for ever (it is the subject that the identity provider gives them), and a key's
+secret is never stored, only its digest.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import ClassVar
+
+from django.contrib.auth.models import AbstractBaseUser, BaseUserManager, PermissionsMixin
+from django.core.validators import RegexValidator
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Now
+
+USER_ID_MAX_LENGTH = 255
+
+# A slug becomes part of key names in answers (`<slug>_projects`, `<slug>_mb`), so it has to be a plain identifier and
+# must not collide with the names that are there already.
+APP_SLUG_PATTERN = r"^[a-z][a-z0-9]*(_[a-z0-9]+)*$"
+RESERVED_APP_SLUGS = frozenset({"all", "available", "limit", "next", "reserved", "total", "unified", "used"})
+
+
+class Plan(models.Model):
+    """What a person may have: room in the workspace (bytes) and credits each month."""
+
+    slug = models.SlugField(max_length=50, unique=True)
+    name = models.CharField(max_length=100)
+    storage_limit_bytes = models.PositiveBigIntegerField()
+    monthly_credits = models.PositiveIntegerField(default=0)
+    rank = models.PositiveSmallIntegerField(help_text="Higher is more: upgrades are the plans of a higher rank.")
+    is_default = models.BooleanField(default=False, help_text="The plan new people start on; exactly one.")
+    is_offered = models.BooleanField(default=True, help_text="Offered to people as an upgrade.")
+
+    class Meta:
+        ordering = ("rank", "slug")
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["is_default"], condition=Q(is_default=True), name="plan_one_default")
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class UserManager(BaseUserManager["User"]):
+    def get_by_natural_key(self, username: str | None) -> User:
+        return self.get(user_id=username)
+
+    def create_superuser(self, *, user_id: str, username: str, email: str, password: str | None) -> User:
+        """A member of staff with every permission; `manage.py createsuperuser` calls this."""
+        user = User(
+            user_id=user_id,
+            username=username,
+            email=self.normalize_email(email),
+            plan=Plan.objects.get(is_default=True),
+            is_staff=True,
+            is_superuser=True,
+        )
+        user.set_password(password)
+        user.save(using=self._db, force_insert=True)
+        return user
+
+
+class User(AbstractBaseUser, PermissionsMixin):
+    """A person, and also a member of staff. Made through `accounts.services`, never with a bare `create`."""
+
+    user_id = models.CharField(
+        "user id",
+        max_length=USER_ID_MAX_LENGTH,
+        unique=True,
+        db_collation="C",
+        help_text="The subject (sub) that the identity provider gives this person. Case-sensitive; never changes.",
+    )
+    username = models.CharField("name", max_length=255, help_text="What the person is called; not unique.")
+    email = models.EmailField("e-mail", max_length=254, db_index=True, help_text="For contact; never identifies.")
+    plan = models.ForeignKey(Plan, on_delete=models.PROTECT, related_name="users")
+    is_active = models.BooleanField(default=True, help_text="Unset this instead of deleting: the person is locked out.")
+    is_staff = models.BooleanField(default=False, help_text="May sign in to the admin.")
+    date_joined = models.DateTimeField(db_default=Now(), editable=False)
+
+    objects = UserManager()
+
+    EMAIL_FIELD = "email"
+    USERNAME_FIELD = "user_id"
+    REQUIRED_FIELDS: ClassVar[list[str]] = ["username", "email"]
+
+    class Meta:
+        constraints: ClassVar = [models.CheckConstraint(condition=~Q(user_id=""), name="user_id_not_empty")]
+
+    def __str__(self) -> str:
+        return f"{self.username} ({self.user_id})"
+
+    def get_full_name(self) -> str:
+        return self.username
+
+    def get_short_name(self) -> str:
+        return self.username
+
+
+class App(models.Model):
+    """An app that shares the pool and the workspace. Adding a row is all it takes for a further app to join."""
+
+    slug = models.CharField(
+        max_length=30,
+        unique=True,
+        validators=[RegexValidator(APP_SLUG_PATTERN, "Lower-case letters, digits and single underscores only.")],
+        help_text="Names the app in the API (`app_name`, `<slug>_projects`); cannot be changed later.",
+    )
+    name = models.CharField(max_length=100)
+    colour = models.CharField(
+        max_length=7, default="#64748b", validators=[RegexValidator(r"^#[0-9a-fA-F]{6}$", "A colour such as #3366cc.")]
+    )
+    home_url = models.URLField(blank=True, help_text="Where the app lives.")
+    project_url = models.URLField(
+        blank=True,
+        help_text="Opens a project in the app; {code} stands for its code, e.g. https://app.example/p/{code}",
+    )
+    is_active = models.BooleanField(default=True, help_text="Unset this to refuse all of the app's calls.")
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+
+    class Meta:
+        ordering = ("id",)
+        constraints: ClassVar = [
+            models.CheckConstraint(condition=Q(slug__regex=APP_SLUG_PATTERN), name="app_slug_is_an_identifier"),
+            models.CheckConstraint(condition=~Q(slug__in=sorted(RESERVED_APP_SLUGS)), name="app_slug_is_not_reserved"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class AppKey(models.Model):
+    """
+    A server-to-server credential of one app. The secret is shown once, when the key is made; only its SHA-256 is kept
+    (a random 256-bit secret needs no slow hash). `accounts.keys` knows the format.
+    """
+
+    app = models.ForeignKey(App, on_delete=models.PROTECT, related_name="keys")
+    key_id = models.CharField(max_length=16, unique=True, db_collation="C", editable=False)
+    mode = models.CharField(
+        max_length=4, choices=[("live", "live"), ("test", "test")], default="live", help_text="Shown in the key's text."
+    )
+    digest = models.BinaryField(max_length=32, editable=False)
+    label = models.CharField(max_length=100, help_text="Where the key is used, so that it can be found again.")
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+    expires_at = models.DateTimeField(null=True, blank=True)
+    revoked_at = models.DateTimeField(null=True, blank=True, editable=False)
+    replaced_by = models.OneToOneField(
+        "self", null=True, blank=True, on_delete=models.PROTECT, related_name="replaces", editable=False
+    )
+    last_used_at = models.DateTimeField(
+        null=True, blank=True, editable=False, help_text="To within a few minutes, so that a call need not write."
+    )
+
+    class Meta:
+        verbose_name = "app key"
+        ordering = ("-id",)
+
+    def __str__(self) -> str:
+        return f"{self.key_id} ({self.label})"
+
+    def state(self, now: datetime) -> str:
+        """`active`, `rotating` (replaced, in its overlap), `expired` or `revoked`, as of `now`."""
+        if self.revoked_at is not None:
+            return "revoked"
+        if self.expires_at is not None and self.expires_at <= now:
+            return "expired"
+        return "active" if self.replaced_by_id is None else "rotating"

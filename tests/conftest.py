@@ -1,0 +1,128 @@
+"""
+What all tests stand on: a throw-away PostgreSQL of our own (or the one of DATABASE_URL), the registry that every
+installation has, and the cast: alice and bob with 50 credits each, and a key for each app.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.conf import settings
+from django.db import connection
+
+from accounts import services as accounts
+from accounts.models import App, User
+from tests.client import ApiClient
+from unified import seed, services
+from unified.database import temporary_cluster
+
+KEEP_BETWEEN_TESTS = {
+    *("accounts_app", "accounts_plan", "credits_operation"),
+    *("auth_permission", "django_content_type"),
+}
+
+_cluster = None
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Starts the server before pytest-django looks at the settings."""
+    global _cluster  # noqa: PLW0603
+    if not settings.SECRET_KEY:
+        raise pytest.UsageError("Run 'make test', or set DEBUG=1 in the environment.")
+    if settings.EMBEDDED_POSTGRES is None or hasattr(config, "workerinput"):
+        return
+    _cluster = temporary_cluster()
+    settings.DATABASES["default"].update(_cluster.__enter__().settings())
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if _cluster is not None:
+        connection.close()
+        _cluster.__exit__(None, None, None)
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> None:
+    with django_db_blocker.unblock():
+        seed.seed_registry()
+
+
+@pytest.fixture
+def committed_db(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
+    """
+    For tests with threads or processes: what they write is committed, and removed afterwards.
+
+    Django's own flush cannot do that here: the ledger refuses TRUNCATE. A superuser's session may leave triggers out.
+    """
+    with django_db_blocker.unblock():
+        yield
+        emptied = sorted(set(connection.introspection.django_table_names(only_existing=True)) - KEEP_BETWEEN_TESTS)
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SET session_replication_role = replica; TRUNCATE {}; SET session_replication_role = origin".format(
+                    ", ".join(connection.ops.quote_name(table) for table in emptied)
+                )
+            )
+        connection.close()
+
+
+@pytest.fixture(autouse=True)
+def enforced(settings: Any) -> None:
+    """Tests run as production does, with the quickstart exception closed, unless they open it themselves."""
+    settings.QUICKSTART_OPEN = False
+
+
+@pytest.fixture
+def alice(db: None) -> User:
+    return make_user("alice")
+
+
+@pytest.fixture
+def bob(db: None) -> User:
+    return make_user("bob")
+
+
+def make_user(name: str, *, initial_credits: int = 50) -> User:
+    user, _ = services.create_member(
+        user_id=name, username=name.title(), email=f"{name}@example.com", initial_credits=initial_credits
+    )
+    return user
+
+
+@pytest.fixture
+def penora(db: None) -> App:
+    return App.objects.get(slug="penora")
+
+
+@pytest.fixture
+def imagegene(db: None) -> App:
+    return App.objects.get(slug="imagegene")
+
+
+@pytest.fixture
+def penora_key(penora: App) -> str:
+    return accounts.create_key(app=penora, label="tests")[1]
+
+
+@pytest.fixture
+def imagegene_key(imagegene: App) -> str:
+    return accounts.create_key(app=imagegene, label="tests")[1]
+
+
+@pytest.fixture
+def anonymous() -> ApiClient:
+    return ApiClient()
+
+
+@pytest.fixture
+def as_penora(penora_key: str) -> ApiClient:
+    """Calls as Penora's server does."""
+    return ApiClient(key=penora_key)
+
+
+@pytest.fixture
+def as_imagegene(imagegene_key: str) -> ApiClient:
+    """Calls as ImageGene's server does."""
+    return ApiClient(key=imagegene_key)

@@ -1,0 +1,5 @@
+from django.contrib.admin.apps import AdminConfig
+
+
+class UnifiedAdminConfig(AdminConfig):
+    default_site = "unified.admin.site.UnifiedAdminSite"

@@ -1,0 +1,113 @@
+"""
+Who is calling. An app key, or, on a developer's own machine only, the quickstart exception.
+
+The caller becomes `request.user`: not a person, but an app that acts for persons.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from django.conf import settings
+from django.http import HttpRequest
+from django.http.request import split_domain_port
+from rest_framework.authentication import BaseAuthentication, get_authorization_header
+from rest_framework.exceptions import AuthenticationFailed
+from rest_framework.request import Request
+
+from accounts.models import App
+from accounts.services import authenticate_key
+
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """
+    Who a call comes from. `app` is the app that a key belongs to; without one (quickstart) any app may be named.
+    `scope` tells callers apart, for idempotency keys, throttles and the log.
+    """
+
+    scope: str
+    app: App | None
+    is_authenticated: ClassVar[bool] = True
+
+    def may_act_as(self, app: App) -> bool:
+        return self.app is None or self.app.pk == app.pk
+
+
+QUICKSTART = Caller(scope="quickstart", app=None)
+
+
+class AppKeyAuthentication(BaseAuthentication):
+    """`Authorization: Bearer uni_…`. One query for a well-formed key, none for anything else."""
+
+    def authenticate(self, request: Request) -> tuple[Caller, Any] | None:
+        header = get_authorization_header(request)
+        if not header:
+            return None
+        scheme, _, credential = header.decode("latin-1").partition(" ")
+        key = authenticate_key(credential.strip()) if scheme.lower() == "bearer" else None
+        if key is None:
+            raise AuthenticationFailed("The credential is not valid, or has expired or been revoked.")
+        return _remember(request, Caller(scope=f"app:{key.app.slug}", app=key.app)), key
+
+    def authenticate_header(self, request: Request) -> str:
+        return "Bearer"
+
+
+class QuickstartAuthentication(BaseAuthentication):
+    """
+    Lets the guide's samples run without a credential, where nobody but the developer can be calling. All of it has to
+    hold: a request that passed a proxy, or that a page of another origin made a browser send, is not the developer's.
+    """
+
+    def authenticate(self, request: Request) -> tuple[Caller, Any] | None:
+        if not is_quickstart(request._request):
+            return None
+        return _remember(request, QUICKSTART), None
+
+    def authenticate_header(self, request: Request) -> str:
+        return "Bearer"
+
+
+def is_quickstart(request: HttpRequest) -> bool:
+    """Whether every condition of the quickstart exception holds for this request."""
+    return (
+        settings.DEBUG
+        and settings.QUICKSTART_OPEN
+        and "HTTP_AUTHORIZATION" not in request.META
+        and _is_loopback(request.META.get("REMOTE_ADDR", ""))
+        and _names_this_machine(request.META.get("HTTP_HOST", ""))
+        and not any(name == "HTTP_FORWARDED" or name.startswith("HTTP_X_FORWARDED") for name in request.META)
+        and "HTTP_ORIGIN" not in request.META
+        and request.META.get("HTTP_SEC_FETCH_SITE", "none") in ("none", "same-origin")
+        and (request.method in SAFE_METHODS or request.content_type == "application/json")
+    )
+
+
+def caller_of(request: Request) -> Caller:
+    """Who a call comes from, once it has been authenticated."""
+    caller: Any = request.user
+    assert isinstance(caller, Caller)  # noqa: S101  every view that asks requires authentication
+    return caller
+
+
+def _is_loopback(address: str) -> bool:
+    try:
+        return ipaddress.ip_address(address).is_loopback
+    except ValueError:
+        return False
+
+
+def _names_this_machine(host: str) -> bool:
+    name, _ = split_domain_port(host)
+    return name == "localhost" or _is_loopback(name.strip("[]"))
+
+
+def _remember(request: Request, caller: Caller) -> Caller:
+    """For the log line and the answer's headers, which are written outside of DRF."""
+    request._request.unified_caller = caller  # type: ignore[attr-defined]
+    return caller

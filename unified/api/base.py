@@ -1,0 +1,90 @@
+"""What the endpoints share: reading input, finding the person, checking the app, and doing a POST once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from django.http import QueryDict
+from rest_framework import serializers, viewsets
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from accounts.models import App, User
+from accounts.queries import find_user
+from unified.api.authentication import caller_of
+from unified.api.errors import ApiError, as_refusal, invalid, user_not_found
+from unified.api.idempotency import Answer, Attempt, EarlierAnswer, attempt_of, once
+
+
+class UnifiedViewSet(viewsets.ViewSet):
+    """Validates, calls one service or query, and answers. Rules live in the domain apps."""
+
+    member: User | None = None  # whom the call is about, once that is known
+    attempt: Attempt | None = None
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        """
+        After authentication: a POST whose key has an answer already gets it here, before its input is looked at again.
+        A retry must not fail because a price or a user has changed since.
+        """
+        super().initial(request, *args, **kwargs)
+        if request.method == "POST":
+            self.attempt = attempt_of(request, route=str(request.resolver_match.route).rstrip("/"))  # type: ignore[union-attr]
+            earlier = self.attempt.earlier_answer() if self.attempt else None
+            if earlier is not None:
+                raise EarlierAnswer(earlier)
+
+    def once(self, work: Callable[[], Answer]) -> Response:
+        """Does `work` once for every repeat of this call, and answers."""
+        answer = once(self.attempt, work, as_refusal=partial(as_refusal, member=self.member))
+        return Response(answer.body, status=answer.status)
+
+    def read_body(self, form: type[serializers.Serializer[Any]], request: Request) -> dict[str, Any]:
+        return _validated(form, request.data)
+
+    def read_query(self, form: type[serializers.Serializer[Any]], request: Request) -> dict[str, Any]:
+        return _validated(form, _single_values(request.query_params))
+
+    def find_member(self, request: Request, user_id: str) -> User:
+        """The person named. Raises ApiError `user_not_found`; `permission_denied` for a change to a locked-out one."""
+        user = find_user(user_id)
+        if user is None:
+            raise user_not_found(user_id)
+        if not user.is_active and request.method not in ("GET", "HEAD"):
+            raise ApiError("permission_denied", "This user is deactivated; nothing can be changed on their behalf.")
+        self.member = user
+        return user
+
+    def acting_app(self, request: Request, slug: str, *, field: str) -> App:
+        """The registered app named, as which the caller may act. Raises ApiError."""
+        app = find_app(slug, field=field)
+        if not caller_of(request).may_act_as(app):
+            raise ApiError("permission_denied", f"The key belongs to another app than '{slug}'.")
+        if not app.is_active:
+            raise ApiError("permission_denied", f"The app '{slug}' is switched off.")
+        return app
+
+
+def find_app(slug: str, *, field: str) -> App:
+    """The registered app with this slug. Raises ApiError for the field that named it."""
+    app = App.objects.filter(slug=slug).first()
+    if app is None:
+        raise invalid(**{field: f"There is no app '{slug}'."})
+    return app
+
+
+def _validated(form: type[serializers.Serializer[Any]], data: Any) -> dict[str, Any]:
+    serializer = form(data=data)
+    serializer.is_valid(raise_exception=True)
+    validated: dict[str, Any] = serializer.validated_data
+    return validated
+
+
+def _single_values(query: QueryDict) -> dict[str, str]:
+    """The query as a dictionary. A parameter given twice would be read differently by different programs: refused."""
+    for name, values in query.lists():
+        if len(values) > 1:
+            raise invalid(**{name: "Given more than once."})
+    return query.dict()  # type: ignore[return-value]

@@ -1,0 +1,252 @@
+"""
+Every failure under `/api/`, in the one form that the contract gives: a title, a sentence, a code, and the numbers that
+a client needs to act.
+
+Domain exceptions are turned into answers here and nowhere else.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from django.conf import settings
+from django.core.exceptions import PermissionDenied as DjangoPermissionDenied
+from django.core.exceptions import RequestDataTooBig, SuspiciousOperation
+from django.db import InterfaceError, OperationalError
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from rest_framework import exceptions as drf
+from rest_framework.response import Response
+
+from accounts.queries import upgrades_for
+from accounts.services import InvalidUserId
+from credits.pricing import InvalidQuantity, UnknownOperation
+from credits.services import InsufficientCredits, InvalidAmount
+from unified.api import outputs
+from unified.api.figures import described_upgrade, megabytes_text, plural
+from workspace.content import InvalidContent
+from workspace.images import InvalidImage
+from workspace.queries import largest_projects
+from workspace.services import MetadataTooLarge, ProjectLimitReached, StorageLimitExceeded
+
+if TYPE_CHECKING:
+    from accounts.models import User
+
+logger = logging.getLogger("unified.api")
+
+# code -> status and title: the contract's table of errors.
+ERRORS: dict[str, tuple[int, str]] = {
+    "validation_error": (400, "Invalid request"),
+    "invalid_json": (400, "Invalid JSON"),
+    "invalid_image": (400, "Invalid image"),
+    "not_authenticated": (401, "Authentication required"),
+    "insufficient_credits": (402, "Insufficient credits"),
+    "permission_denied": (403, "Permission denied"),
+    "not_found": (404, "Not found"),
+    "user_not_found": (404, "User not found"),
+    "project_not_found": (404, "Project not found"),
+    "method_not_allowed": (405, "Method not allowed"),
+    "request_in_progress": (409, "Request in progress"),
+    "payload_too_large": (413, "Payload too large"),
+    "storage_limit_exceeded": (413, "Storage limit exceeded"),
+    "project_limit_reached": (413, "Project limit reached"),
+    "unsupported_media_type": (415, "Unsupported media type"),
+    "idempotency_key_reused": (422, "Idempotency key reused"),
+    "throttled": (429, "Too many requests"),
+    "internal_error": (500, "Internal error"),
+    "service_unavailable": (503, "Service unavailable"),
+}
+
+# Refusals that a late retry must not turn into a success by surprise: kept with their idempotency key.
+KEPT_REFUSALS = frozenset({402, 409, 413})
+
+# SQLSTATE classes in which the server itself says that the transaction is undone: resources, lock and statement
+# time-outs, deadlock, a read-only server. (https://www.postgresql.org/docs/15/errcodes-appendix.html)
+_SURELY_UNDONE = ("25006", "40", "53", "55", "57014")
+
+
+class ApiError(Exception):
+    """An answer that is not a success. `extra` are further keys beside the contract's four."""
+
+    def __init__(
+        self,
+        code: str,
+        details: str,
+        *,
+        fields: dict[str, list[str]] | None = None,
+        headers: dict[str, str] | None = None,
+        **extra: Any,
+    ) -> None:
+        super().__init__(details)
+        self.code = code
+        self.status, self.title = ERRORS[code]
+        self.details = details
+        self.headers = headers or {}
+        self.extra = extra if fields is None else {"fields": fields, **extra}
+
+    def body(self) -> dict[str, Any]:
+        return {"success": False, "error": self.title, "details": self.details, "code": self.code, **self.extra}
+
+
+def invalid(**fields: str) -> ApiError:
+    """Bad input in the named fields."""
+    name, message = next(iter(fields.items()))
+    return ApiError("validation_error", f"{name}: {message}", fields={name: [text] for name, text in fields.items()})
+
+
+def user_not_found(user_id: str) -> ApiError:
+    return ApiError("user_not_found", "No user has this user_id.", user_id=user_id)
+
+
+def exception_handler(exc: Exception, context: dict[str, Any]) -> HttpResponse:
+    """DRF's hook: any exception of a view, as the contract's answer."""
+    from unified.api.idempotency import EarlierAnswer
+
+    if isinstance(exc, EarlierAnswer):
+        return exc.response()
+    error = as_api_error(exc, member=getattr(context["view"], "member", None), request=context["request"])
+    response = Response(error.body(), status=error.status, headers=error.headers)
+    # The log already has what is worth saying; Django would add a line without the cause.
+    response._has_been_logged = True  # type: ignore[attr-defined]
+    return response
+
+
+def envelope(error: ApiError) -> JsonResponse:
+    """The same answer from outside DRF."""
+    response = JsonResponse(error.body(), status=error.status, headers=error.headers)
+    response._has_been_logged = True  # type: ignore[attr-defined]
+    return response
+
+
+def as_api_error(exc: Exception, *, member: User | None, request: Any) -> ApiError:
+    """What to answer for `exc`; `member` is the person whom the call is about, where that is known by now."""
+    if isinstance(exc, ApiError):
+        return exc
+    if type(exc) in _DOMAIN:
+        return _DOMAIN[type(exc)](exc, member)
+    if isinstance(exc, drf.APIException):
+        return _from_drf(exc)
+    if isinstance(exc, Http404):
+        return ApiError("not_found", "There is nothing at this address.")
+    if isinstance(exc, DjangoPermissionDenied):
+        return ApiError("permission_denied", "This is not allowed.")
+    if isinstance(exc, RequestDataTooBig):
+        return body_too_large()
+    if isinstance(exc, SuspiciousOperation):
+        return ApiError("validation_error", "The request is malformed.", fields={})
+    if isinstance(exc, (OperationalError, InterfaceError)):
+        return _database_trouble(exc, writes=request.method not in ("GET", "HEAD", "OPTIONS"))
+    return internal_error(request, exc)
+
+
+def as_refusal(exc: Exception, *, member: User | None) -> ApiError | None:
+    """The answer for `exc` if it is a business refusal (402, 409, 413), else None."""
+    if type(exc) not in _DOMAIN:
+        return None
+    error = _DOMAIN[type(exc)](exc, member)
+    return error if error.status in KEPT_REFUSALS else None
+
+
+def body_too_large() -> ApiError:
+    return ApiError(
+        "payload_too_large",
+        f"A request body has at most {settings.MAX_BODY_BYTES} bytes.",
+        limit_bytes=settings.MAX_BODY_BYTES,
+    )
+
+
+def internal_error(request: HttpRequest, exc: BaseException | None) -> ApiError:
+    """A defect of ours: logged whole under the request id, and the caller is told the id and nothing else."""
+    if exc is not None:
+        logger.error("%s %s crashed", request.method, request.path, exc_info=exc)
+    request_id = getattr(request, "request_id", "-")
+    return ApiError("internal_error", f"Something went wrong on our side; the request id is {request_id}.")
+
+
+def _database_trouble(exc: Exception, *, writes: bool) -> ApiError:
+    """
+    503. A transaction that the server says is undone left nothing. When the connection broke instead, a commit may or
+    may not have arrived, and only a repeat with the same key can tell.
+    """
+    sqlstate = getattr(exc.__cause__, "pgcode", None) or ""
+    logger.error("database trouble, SQLSTATE %s: %s", sqlstate or "none", str(exc).strip())
+    never_connected = "connection to server" in str(exc) and "failed" in str(exc)
+    if not writes or never_connected or sqlstate.startswith(_SURELY_UNDONE):
+        details = "The database did not answer in time; nothing was kept."
+    else:
+        details = (
+            "The database connection broke; the outcome is unknown. Repeat the call with the same Idempotency-Key."
+        )
+    return ApiError("service_unavailable", details, headers={"Retry-After": "2"})
+
+
+def _from_drf(exc: drf.APIException) -> ApiError:
+    if isinstance(exc, drf.ValidationError):
+        fields = _messages(exc.detail)
+        name, messages = next(iter(fields.items()), ("request", ["Invalid."]))
+        return ApiError("validation_error", f"{name}: {messages[0]}", fields=fields)
+    if isinstance(exc, drf.NotAuthenticated):
+        exc = drf.AuthenticationFailed("Send 'Authorization: Bearer <app key>'.")
+    if isinstance(exc, drf.AuthenticationFailed):
+        return ApiError("not_authenticated", str(exc.detail), headers={"WWW-Authenticate": "Bearer"})
+    if isinstance(exc, drf.MethodNotAllowed):
+        return ApiError("method_not_allowed", str(exc.detail))
+    if isinstance(exc, drf.Throttled):
+        wait = max(1, round(getattr(exc, "wait", None) or 1))
+        return ApiError("throttled", f"Try again in {plural(wait, 'second')}.", headers={"Retry-After": str(wait)})
+    codes: dict[type, str] = {
+        drf.ParseError: "invalid_json",
+        drf.PermissionDenied: "permission_denied",
+        drf.NotFound: "not_found",
+        drf.UnsupportedMediaType: "unsupported_media_type",
+    }
+    return ApiError(codes.get(type(exc), "validation_error"), str(exc.detail))
+
+
+def _messages(detail: Any) -> dict[str, list[str]]:
+    """DRF's nested messages, flat: one list of sentences a field."""
+    if not isinstance(detail, dict):
+        return {"request": [str(message) for message in detail]}
+    return {
+        str(name): [str(message) for message in (messages if isinstance(messages, list) else [messages])]
+        for name, messages in detail.items()
+    }
+
+
+def _insufficient_credits(exc: Any, member: User | None) -> ApiError:
+    return ApiError(
+        "insufficient_credits",
+        f"User has {plural(exc.available, 'credit')} but needs {exc.needed}",
+        credits=exc.available,
+        needed=exc.needed,
+        shortfall=exc.needed - exc.available,
+        upgrade=[described_upgrade(step) for step in upgrades_for(member)] if member else [],
+    )
+
+
+def _storage_limit_exceeded(exc: Any, member: User | None) -> ApiError:
+    return ApiError(
+        "storage_limit_exceeded",
+        f"Adding {megabytes_text(exc.needed_bytes)}MB would exceed {megabytes_text(exc.limit_bytes)}MB limit",
+        needed_bytes=exc.needed_bytes,
+        available_bytes=exc.available_bytes,
+        largest=outputs.largest(largest_projects(member)) if member else [],
+        upgrade=[described_upgrade(step) for step in upgrades_for(member)] if member else [],
+    )
+
+
+_DOMAIN: dict[type[Exception], Callable[[Any, User | None], ApiError]] = {
+    InsufficientCredits: _insufficient_credits,
+    StorageLimitExceeded: _storage_limit_exceeded,
+    ProjectLimitReached: lambda exc, _: ApiError(
+        "project_limit_reached", f"A user has at most {plural(exc.limit, 'project')}.", limit=exc.limit
+    ),
+    InvalidUserId: lambda exc, _: invalid(user_id=str(exc)),
+    InvalidAmount: lambda exc, _: invalid(amount=str(exc)),
+    InvalidQuantity: lambda exc, _: invalid(quantity=str(exc)),
+    UnknownOperation: lambda exc, _: invalid(operation=f"There is no operation '{exc}' on the price list."),
+    InvalidContent: lambda exc, _: invalid(content=str(exc)),
+    InvalidImage: lambda exc, _: ApiError("invalid_image", str(exc), fields={"content": [str(exc)]}),
+    MetadataTooLarge: lambda exc, _: invalid(metadata=str(exc)),
+}

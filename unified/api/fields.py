@@ -1,0 +1,101 @@
+"""
+Serializer fields that take exactly the types which the contract names.
+
+DRF's own are kinder: its IntegerField takes "2", " 2 ", true and Arabic digits and has no upper bound, its CharField
+takes numbers and trims. Kindness about money is a defect.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from datetime import UTC, datetime
+from typing import Any
+
+from django.utils.dateparse import parse_date, parse_datetime
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+
+_DIGITS = re.compile(r"[0-9]{1,10}")
+
+
+class TextField(serializers.CharField):
+    """A JSON string, kept exactly: not trimmed, not made from a number. Control characters only where allowed."""
+
+    def __init__(self, *, control_characters: bool = True, **kwargs: Any) -> None:
+        super().__init__(trim_whitespace=False, **kwargs)
+        self.control_characters = control_characters
+
+    def to_internal_value(self, data: Any) -> str:
+        if not isinstance(data, str):
+            raise serializers.ValidationError("A string is needed.")
+        if not self.control_characters and any(unicodedata.category(character) == "Cc" for character in data):
+            raise serializers.ValidationError("Control characters are not allowed.")
+        if not self.allow_blank and not data.strip():
+            self.fail("blank")
+        return data
+
+
+@extend_schema_field({"type": "integer"})
+class WholeNumberField(serializers.Field):
+    """A JSON integer from `min_value` to `max_value`. 2.0 is taken as 2; "2", 2.5 and true are not."""
+
+    def __init__(self, *, min_value: int, max_value: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.min_value, self.max_value = min_value, max_value
+
+    def to_internal_value(self, data: Any) -> int:
+        if isinstance(data, bool) or not isinstance(data, (int, float)) or data != data // 1:
+            raise serializers.ValidationError("A whole number is needed, as a JSON number.")
+        if not self.min_value <= data <= self.max_value:
+            raise serializers.ValidationError(f"A whole number from {self.min_value} to {self.max_value} is needed.")
+        return int(data)
+
+    def to_representation(self, value: int) -> int:
+        return value
+
+
+@extend_schema_field({"type": "integer"})
+class QueryNumberField(WholeNumberField):
+    """The same in a query string, where it comes as ASCII digits."""
+
+    def to_internal_value(self, data: Any) -> int:
+        if not isinstance(data, str) or not _DIGITS.fullmatch(data):
+            raise serializers.ValidationError(
+                f"A whole number from {self.min_value} to {self.max_value} is needed, in digits."
+            )
+        return super().to_internal_value(int(data))
+
+
+@extend_schema_field({"type": "string", "format": "date-time"})
+class MomentField(serializers.Field):
+    """An RFC 3339 time, or a date for its midnight; without an offset it is UTC."""
+
+    def to_internal_value(self, data: Any) -> datetime:
+        # A "+" that was not percent-encoded arrives as a space.
+        text = data.replace(" ", "+") if isinstance(data, str) and "T" in data else data
+        try:
+            moment = parse_datetime(text)
+            if moment is None and (day := parse_date(text)) is not None:
+                moment = datetime(day.year, day.month, day.day, tzinfo=UTC)
+            if moment is not None:
+                return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
+        except (TypeError, ValueError, OverflowError):
+            pass
+        raise serializers.ValidationError("A time such as 2026-01-31T08:00:00Z is needed.")
+
+    def to_representation(self, value: datetime) -> str:
+        return value.isoformat()
+
+
+@extend_schema_field({"type": "object", "additionalProperties": True})
+class ObjectField(serializers.Field):
+    """A JSON object."""
+
+    def to_internal_value(self, data: Any) -> dict[str, Any]:
+        if not isinstance(data, dict):
+            raise serializers.ValidationError("A JSON object is needed.")
+        return data
+
+    def to_representation(self, value: dict[str, Any]) -> dict[str, Any]:
+        return value

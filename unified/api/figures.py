@@ -1,0 +1,62 @@
+"""How numbers and times look in answers: megabytes, percentages, plurals, timestamps. Pure functions."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from accounts.queries import Upgrade
+from workspace.models import Project, Storage
+
+MEGABYTE = 1_048_576  # bytes
+
+
+def megabytes(size_bytes: int) -> float:
+    """To 4 decimals; what takes space is never shown as 0."""
+    if size_bytes == 0:
+        return 0.0
+    return max(round(size_bytes / MEGABYTE, 4), 0.0001)
+
+
+def megabytes_text(size_bytes: int) -> str:
+    """As in a sentence: at most 4 decimals and no trailing zeros ("1", "0.5", "0.0001")."""
+    return f"{megabytes(size_bytes):.4f}".rstrip("0").rstrip(".")
+
+
+def percentage(part: int, whole: int) -> float:
+    """To 2 decimals. Something of nothing is 100 %."""
+    if whole == 0:
+        return 100.0 if part else 0.0
+    return round(100 * part / whole, 2)
+
+
+def plural(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def timestamp(moment: datetime | None = None) -> str:
+    """RFC 3339 in UTC with microseconds and Z; of now, if no moment is given."""
+    return (moment or datetime.now(UTC)).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def storage_stats(storage: Storage) -> dict[str, Any]:
+    """The contract's `storage` and `storage_stats` object."""
+    used_mb, limit_mb = megabytes(storage.used_bytes), megabytes(storage.limit_bytes)
+    return {
+        "used_mb": used_mb,
+        "limit_mb": limit_mb,
+        "available_mb": round(limit_mb - used_mb, 4),
+        "usage_percentage": percentage(storage.used_bytes, storage.limit_bytes),
+        "used_bytes": storage.used_bytes,
+        "limit_bytes": storage.limit_bytes,
+        "available_bytes": storage.available_bytes,
+    }
+
+
+def project_size(project: Project) -> dict[str, Any]:
+    return {"size_mb": megabytes(project.size_bytes), "size_bytes": project.size_bytes}
+
+
+def described_upgrade(upgrade: Upgrade) -> dict[str, Any]:
+    """A plan as a client shows it."""
+    return {**upgrade, "storage_limit_mb": megabytes(upgrade["storage_limit_bytes"])}

@@ -1,0 +1,11 @@
+"""The API speaks JSON whatever `Accept` says: a browser that opens an address sees the answer, not an error."""
+
+from typing import Any
+
+from rest_framework.negotiation import DefaultContentNegotiation
+from rest_framework.request import Request
+
+
+class AlwaysJSON(DefaultContentNegotiation):
+    def select_renderer(self, request: Request, renderers: Any, format_suffix: str | None = None) -> Any:
+        return renderers[0], renderers[0].media_type

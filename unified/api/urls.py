@@ -1,0 +1,32 @@
+"""The contract on one screen. Every route is taken with and without a trailing slash, and none redirects."""
+
+from collections.abc import Callable
+from typing import Any
+
+from django.urls import URLPattern, path, re_path
+from drf_spectacular.views import SpectacularJSONAPIView, SpectacularSwaggerSplitView
+
+from unified.api.credits import Credits
+from unified.api.nowhere import Nowhere
+from unified.api.users import Users
+from unified.api.workspace import ProjectContents, Workspace
+
+
+def both(route: str, view: Callable[..., Any], name: str | None = None) -> list[URLPattern]:
+    return [path(route, view, name=name), path(f"{route}/", view)]
+
+
+urlpatterns = [
+    *both("unified/create-user", Users.as_view({"post": "create"})),
+    *both("unified/user-info", Users.as_view({"get": "info"})),
+    *both("unified/projects", Workspace.as_view({"get": "projects"})),
+    *both("unified/projects/<str:code>/content", ProjectContents.as_view({"get": "retrieve"})),
+    *both("unified/save-project", Workspace.as_view({"post": "save"})),
+    *both("unified/storage-stats", Workspace.as_view({"get": "storage_stats"})),
+    *both("unified/deduct-credits", Credits.as_view({"post": "deduct"})),
+    *both("unified/transactions", Credits.as_view({"get": "transactions"})),
+    *both("unified/pricing", Credits.as_view({"get": "pricing"})),
+    *both("schema", SpectacularJSONAPIView.as_view(authentication_classes=[], throttle_classes=[]), name="schema"),
+    *both("docs", SpectacularSwaggerSplitView.as_view(authentication_classes=[], throttle_classes=[]), name="docs"),
+    re_path(r"", Nowhere.as_view()),
+]

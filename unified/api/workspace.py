@@ -1,0 +1,140 @@
+"""The shared workspace: keeping projects, listing them, their bytes, and how full it is."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+from django.http import HttpResponse
+from django.utils.cache import get_conditional_response
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework.permissions import BasePermission, IsAuthenticated
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from accounts.queries import registered_apps
+from unified.api import content_urls, inputs, outputs
+from unified.api.base import UnifiedViewSet, find_app
+from unified.api.errors import ApiError
+from unified.api.idempotency import Answer
+from workspace import codes, queries, services
+from workspace.content import read_content
+
+
+class Workspace(UnifiedViewSet):
+    @extend_schema(
+        operation_id="save_project",
+        summary="Keep a project",
+        request=inputs.SaveProjectInput,
+        responses={201: outputs.SaveProjectAnswer},
+    )
+    def save(self, request: Request) -> Response:
+        data = self.read_body(inputs.SaveProjectInput, request)
+        app = self.acting_app(request, data["app_source"], field="app_source")
+        user = self.find_member(request, data["user_id"])
+        metadata = services.check_metadata(data.get("metadata") or {})
+        content = read_content(data["content"])  # slow for a picture, so before any transaction
+
+        def work() -> Answer:
+            project, storage = services.save_project(
+                user=user,
+                app=app,
+                project_type=data["project_type"],
+                title=data["title"],
+                content=content,
+                metadata=metadata,
+            )
+            return Answer(outputs.saved_project(project, app, storage), 201)
+
+        return self.once(work)
+
+    @extend_schema(
+        operation_id="projects",
+        summary="A person's projects of all apps, newest first",
+        parameters=[inputs.ProjectsQuery],
+        responses=outputs.ProjectsAnswer,
+    )
+    def projects(self, request: Request) -> Response:
+        query = self.read_query(inputs.ProjectsQuery, request)
+        user = self.find_member(request, query["user_id"])
+        page = queries.projects_of(
+            user=user,
+            app=find_app(query["app"], field="app") if "app" in query else None,
+            title_contains=query.get("q"),
+            project_type=query.get("project_type"),
+            limit=query.get("limit"),
+            before_id=query.get("cursor"),
+        )
+        return Response(outputs.projects(request._request, registered_apps(), page, queries.storage_of(user)))
+
+    @extend_schema(
+        operation_id="storage_stats",
+        summary="How full a person's workspace is, and with what",
+        parameters=[inputs.UserQuery],
+        responses=outputs.StorageStatsAnswer,
+    )
+    def storage_stats(self, request: Request) -> Response:
+        query = self.read_query(inputs.UserQuery, request)
+        user = self.find_member(request, query["user_id"])
+        return Response(
+            outputs.storage(
+                registered_apps(),
+                queries.storage_of(user),
+                queries.totals_by_app(user),
+                queries.largest_projects(user),
+            )
+        )
+
+
+class SignedAddress(BasePermission):
+    """Either the address carries our signature, or the caller is authenticated."""
+
+    def has_permission(self, request: Request, view: Any) -> bool:
+        if "signature" not in request.query_params:
+            return bool(IsAuthenticated().has_permission(request, view))
+        try:
+            content_urls.check(
+                code=view.kwargs["code"],
+                expires=request.query_params.get("expires", ""),
+                signature=request.query_params["signature"],
+            )
+        except content_urls.InvalidContentUrl as refusal:
+            raise ApiError("permission_denied", str(refusal)) from None
+        return True
+
+
+class ProjectContents(UnifiedViewSet):
+    permission_classes = (SignedAddress,)
+
+    @extend_schema(
+        operation_id="project_content",
+        summary="The bytes of a project, with their own type",
+        parameters=[
+            OpenApiParameter("expires", OpenApiTypes.INT, description="Of a signed address."),
+            OpenApiParameter("signature", OpenApiTypes.STR, description="Of a signed address."),
+        ],
+        responses={(200, "*/*"): OpenApiTypes.BINARY},
+    )
+    def retrieve(self, request: Request, code: str) -> HttpResponse:
+        folded = codes.fold(code)
+        found = queries.content_of(folded) if folded else None
+        if found is None:
+            raise ApiError("project_not_found", "No project has this code.", project_code=code)
+        project, body = found
+        etag = f'"{hashlib.sha256(body).hexdigest()}"'
+        response = HttpResponse(body, content_type=project.content_type)
+        # What a stranger wrote is served as an inert file: never a document of this origin, never with its scripts.
+        kind = "inline" if project.is_image else "attachment"
+        response["Content-Disposition"] = f'{kind}; filename="{project.code}{_suffix(project.content_type)}"'
+        response["Content-Security-Policy"] = "default-src 'none'; sandbox"
+        response["Cross-Origin-Resource-Policy"] = "cross-origin"
+        response["Cache-Control"] = "private, no-cache"
+        response["ETag"] = etag
+        return get_conditional_response(request._request, etag=etag, response=response) or response
+
+
+def _suffix(content_type: str) -> str:
+    kind = content_type.partition(";")[0]
+    known = {"image/jpeg": ".jpg", "text/plain": ".txt", "text/markdown": ".md"}
+    return known.get(kind, "." + kind.partition("/")[2].partition("+")[0])

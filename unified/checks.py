@@ -1,0 +1,86 @@
+"""
+Configuration that would be unsafe or impossible is refused, each time with a hint of what to do.
+
+`manage.py check` runs these, and so does every web process when it starts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from django.conf import settings
+from django.core import checks
+from django.core.exceptions import ImproperlyConfigured
+from django.db import connections
+
+OLDEST_POSTGRES = 150_000  # server_version_num
+
+
+@checks.register(checks.Tags.security)
+def check_configuration(app_configs: Any, **kwargs: Any) -> Iterable[checks.CheckMessage]:
+    if settings.QUICKSTART_OPEN and not settings.DEBUG:
+        yield checks.Error(
+            "UNIFIED_QUICKSTART_OPEN lets calls in without a credential, and DEBUG is off.",
+            hint="Unset UNIFIED_QUICKSTART_OPEN: it is for a developer's own machine.",
+            id="unified.E001",
+        )
+    if not settings.DEBUG:
+        if len(settings.SECRET_KEY) < 50:
+            yield checks.Error(
+                "SECRET_KEY is missing or shorter than 50 characters, and DEBUG is off.",
+                hint="Make one with: python -c 'import secrets; print(secrets.token_urlsafe(50))'",
+                id="unified.E002",
+            )
+        if not settings.ALLOWED_HOSTS or "*" in settings.ALLOWED_HOSTS:
+            yield checks.Error(
+                "ALLOWED_HOSTS names no host, or every host, and DEBUG is off.",
+                hint="Set ALLOWED_HOSTS to the host names that this service is reached by, comma-separated.",
+                id="unified.E003",
+            )
+        if settings.EMBEDDED_POSTGRES is not None:
+            yield checks.Error(
+                "DATABASE_URL is not set, and DEBUG is off: the embedded PostgreSQL is for development and tests.",
+                hint="Set DATABASE_URL=postgres://user:password@host:5432/name (PostgreSQL 15 or later).",
+                id="unified.E004",
+            )
+    if settings.DATABASES["default"]["ENGINE"] != "django.db.backends.postgresql":
+        yield checks.Error(
+            "DATABASE_URL is not a PostgreSQL address.",
+            hint="Unified needs PostgreSQL 15 or later; nothing else is supported.",
+            id="unified.E005",
+        )
+    if not 0 <= settings.INITIAL_CREDITS_DEFAULT <= settings.INITIAL_CREDITS_MAX:
+        yield checks.Error(
+            "UNIFIED_INITIAL_CREDITS is negative or above UNIFIED_INITIAL_CREDITS_MAX.",
+            hint="Every new user would be refused; lower the one or raise the other.",
+            id="unified.E006",
+        )
+    if settings.IDEMPOTENCY_KEPT_DAYS < 7:
+        yield checks.Error(
+            "UNIFIED_IDEMPOTENCY_KEPT_DAYS is below 7.",
+            hint="The contract promises callers that a key lives at least 7 days.",
+            id="unified.E007",
+        )
+
+
+@checks.register(checks.Tags.database)
+def check_server(
+    app_configs: Any, databases: Iterable[str] | None = None, **kwargs: Any
+) -> Iterable[checks.CheckMessage]:
+    for alias in databases or ():
+        connection = connections[alias]
+        connection.ensure_connection()
+        if connection.connection.server_version < OLDEST_POSTGRES:
+            yield checks.Error(
+                f"The database server is PostgreSQL {connection.connection.server_version // 10_000}.",
+                hint="Unified needs PostgreSQL 15 or later.",
+                id="unified.E008",
+            )
+
+
+def refuse_to_start_if_misconfigured() -> None:
+    """Raises ImproperlyConfigured with every serious message of the checks that need no database."""
+    serious = [message for message in checks.run_checks() if message.is_serious()]
+    if serious:
+        raise ImproperlyConfigured("Unified does not start.\n" + "\n".join(str(message) for message in serious))

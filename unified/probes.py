@@ -1,0 +1,48 @@
+"""
+What operators and load balancers ask. `healthz`: this process answers. `readyz`: it can do its work.
+
+A process that is healthy but not ready should get no traffic, and should not be restarted for it.
+"""
+
+from __future__ import annotations
+
+from django.db import DatabaseError, connection
+from django.db.migrations.executor import MigrationExecutor
+from django.http import HttpRequest, JsonResponse
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_safe
+
+from accounts.models import App, Plan
+
+
+@never_cache
+@require_safe
+def healthz(request: HttpRequest) -> JsonResponse:
+    return JsonResponse({"status": "ok"})
+
+
+@never_cache
+@require_safe
+def readyz(request: HttpRequest) -> JsonResponse:
+    problems = _problems()
+    if problems:
+        return JsonResponse({"status": "unavailable", "problems": problems}, status=503, headers={"Retry-After": "5"})
+    return JsonResponse({"status": "ok"})
+
+
+def _problems() -> list[str]:
+    """What stands in the way, each with the mend; empty when ready."""
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SHOW transaction_read_only")
+            read_only = cursor.fetchone()[0] == "on"
+        if read_only:
+            return ["The database takes no writes: connect to the primary."]
+        executor = MigrationExecutor(connection)
+        if executor.migration_plan(executor.loader.graph.leaf_nodes()):
+            return ["Migrations are missing: run 'manage.py migrate'."]
+        if not Plan.objects.filter(is_default=True).exists() or not App.objects.exists():
+            return ["There are no apps or plans: run 'manage.py seed'."]
+    except DatabaseError:
+        return ["The database does not answer."]
+    return []

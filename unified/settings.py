@@ -1,0 +1,241 @@
+"""
+All of the configuration, from the environment (and from a `.env` file beside manage.py, if there is one).
+
+Every variable is listed in README.md with its default. What would be unsafe or impossible together is refused by
+`unified/checks.py`, both by `manage.py check` and when a web process starts.
+"""
+
+import os
+import secrets
+from contextlib import suppress
+from pathlib import Path
+
+import environ
+
+from unified.database import EmbeddedPostgres
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+env = environ.Env()
+environ.Env.read_env(BASE_DIR / ".env")
+
+DEBUG = env.bool("DEBUG", False)
+DATA_DIR: Path = BASE_DIR / env.str("UNIFIED_DATA_DIR", "var")
+
+
+def development_secret() -> str:
+    """The key a developer's machine signs with: made on first use, kept in the data folder, readable by its owner."""
+    file = DATA_DIR / "secret_key"
+    if not file.exists():
+        file.parent.mkdir(parents=True, exist_ok=True)
+        # Written whole under another name and then linked: a process that starts at the same moment sees the finished
+        # key of whoever was first, never half of one.
+        draft = file.with_name(f"secret_key.{os.getpid()}")
+        with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as new:
+            new.write(secrets.token_urlsafe(50))
+        with suppress(FileExistsError):
+            os.link(draft, file)
+        draft.unlink()
+    return file.read_text()
+
+
+SECRET_KEY: str = env.str("SECRET_KEY", "") or (development_secret() if DEBUG else "")
+SECRET_KEY_FALLBACKS = env.list("SECRET_KEY_FALLBACKS", default=[])
+ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"] if DEBUG else [])
+
+# --- What exists -----------------------------------------------------------------------------------------------------
+
+INSTALLED_APPS = [
+    "unified",
+    "unified.api",
+    "accounts",
+    "credits",
+    "workspace",
+    "unified.admin.apps.UnifiedAdminConfig",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "whitenoise.runserver_nostatic",
+    "django.contrib.staticfiles",
+    "rest_framework",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "corsheaders",
+]
+
+MIDDLEWARE = [
+    "unified.api.middleware.RequestIdMiddleware",
+    "unified.api.middleware.ApiEnvelopeMiddleware",
+    "corsheaders.middleware.CorsMiddleware",
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+
+ROOT_URLCONF = "unified.urls"
+WSGI_APPLICATION = "unified.wsgi.application"
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+
+STATIC_URL = "static/"
+STATIC_ROOT = BASE_DIR / "staticfiles"
+STATICFILES_DIRS = [BASE_DIR / "static"]
+WHITENOISE_USE_FINDERS = DEBUG
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {
+        "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"
+        if DEBUG
+        else "whitenoise.storage.CompressedManifestStaticFilesStorage"
+    },
+}
+
+# --- Database --------------------------------------------------------------------------------------------------------
+
+EMBEDDED_POSTGRES = None if env.str("DATABASE_URL", "") else EmbeddedPostgres(data_dir=DATA_DIR)
+DATABASES = {
+    "default": {
+        **(EMBEDDED_POSTGRES.settings() if EMBEDDED_POSTGRES else env.db_url("DATABASE_URL")),
+        # A web process keeps its connections and asks a kept one for a sign of life once a request, so that a
+        # restarted database costs nobody an error.
+        "CONN_MAX_AGE": env.int("DATABASE_CONN_MAX_AGE", 60),
+        "CONN_HEALTH_CHECKS": True,
+    }
+}
+# Nothing may wait for ever: past these, the caller gets a 503 and the transaction is undone.
+DATABASES["default"].setdefault("OPTIONS", {}).update(
+    {
+        "connect_timeout": 5,
+        "application_name": "unified",
+        "options": "-c lock_timeout={} -c statement_timeout={} -c idle_in_transaction_session_timeout=60000".format(
+            env.int("DATABASE_LOCK_TIMEOUT_MS", 10_000), env.int("DATABASE_STATEMENT_TIMEOUT_MS", 30_000)
+        ),
+    }
+)
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+# --- People ----------------------------------------------------------------------------------------------------------
+
+AUTH_USER_MODEL = "accounts.User"
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+    {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
+]
+LOGIN_URL = "admin:login"
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = not DEBUG
+SESSION_COOKIE_HTTPONLY = True
+SECURE_CONTENT_TYPE_NOSNIFF = True
+SECURE_SSL_REDIRECT = env.bool("SECURE_SSL_REDIRECT", not DEBUG)
+SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$"]  # probes speak plain HTTP from inside
+SECURE_HSTS_SECONDS = env.int("SECURE_HSTS_SECONDS", 0 if DEBUG else 31_536_000)
+SECURE_HSTS_INCLUDE_SUBDOMAINS = not DEBUG
+SECURE_HSTS_PRELOAD = not DEBUG
+# Only a proxy that always sets (or strips) this header may be trusted with it; hence off unless said so.
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if env.bool("BEHIND_TLS_PROXY", False) else None
+X_FRAME_OPTIONS = "DENY"
+
+CORS_ALLOWED_ORIGINS = env.list("CORS_ALLOWED_ORIGINS", default=[])
+CORS_URLS_REGEX = r"^/api/.*$"
+CORS_ALLOW_HEADERS = ["authorization", "content-type", "idempotency-key", "x-request-id", "if-match", "if-none-match"]
+CORS_EXPOSE_HEADERS = ["X-Request-ID", "Idempotent-Replayed", "Retry-After", "ETag", "WWW-Authenticate"]
+
+LANGUAGE_CODE = "en-us"
+TIME_ZONE = "UTC"
+USE_TZ = True
+USE_I18N = True
+
+# --- The API ---------------------------------------------------------------------------------------------------------
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "unified.api.authentication.AppKeyAuthentication",
+        "unified.api.authentication.QuickstartAuthentication",
+    ],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_PARSER_CLASSES": ["unified.api.parsers.StrictJSONParser"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "unified.api.negotiation.AlwaysJSON",
+    "DEFAULT_THROTTLE_CLASSES": ["unified.api.throttling.CallerThrottle"],
+    "DEFAULT_THROTTLE_RATES": {"caller": env.str("UNIFIED_API_RATE", "") or None},
+    "DEFAULT_METADATA_CLASS": None,
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "EXCEPTION_HANDLER": "unified.api.errors.exception_handler",
+    "UNAUTHENTICATED_USER": None,
+    "URL_FORMAT_OVERRIDE": None,
+}
+
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Unified API",
+    "DESCRIPTION": (
+        "One credit pool, one 1 MB workspace and one sign-in for Penora, ImageGene and any app that joins.\n\n"
+        "Send `Authorization: Bearer <app key>`. Every POST takes an `Idempotency-Key`: the same key and body give the "
+        "first answer again, so a call whose answer was lost may be repeated without fear."
+    ),
+    "VERSION": "1.0.0",
+    "OAS_VERSION": "3.1.0",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "COMPONENT_SPLIT_REQUEST": True,
+    "PREPROCESSING_HOOKS": ["unified.api.schema.without_trailing_slash_twins"],
+    "POSTPROCESSING_HOOKS": ["unified.api.schema.with_error_responses"],
+    "SERVE_PUBLIC": True,
+    "SCHEMA_PATH_PREFIX": r"/api/unified",
+    "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
+}
+
+MAX_BODY_BYTES = 12 * 1024 * 1024
+DATA_UPLOAD_MAX_MEMORY_SIZE = MAX_BODY_BYTES
+
+# The samples of the integration guide carry no credential. They run only while this is on, and only as
+# unified/api/authentication.py allows.
+QUICKSTART_OPEN = env.bool("UNIFIED_QUICKSTART_OPEN", False)
+
+INITIAL_CREDITS_DEFAULT = env.int("UNIFIED_INITIAL_CREDITS", 50)
+INITIAL_CREDITS_MAX = env.int("UNIFIED_INITIAL_CREDITS_MAX", 1_000)
+MAX_PROJECTS_PER_USER = env.int("UNIFIED_MAX_PROJECTS", 1_000)
+CONTENT_URL_SECONDS = env.int("UNIFIED_CONTENT_URL_SECONDS", 3_600)
+IDEMPOTENCY_WAIT_MS = env.int("UNIFIED_IDEMPOTENCY_WAIT_MS", 2_000)
+IDEMPOTENCY_KEPT_DAYS = env.int("UNIFIED_IDEMPOTENCY_KEPT_DAYS", 7)
+
+# --- Logs: one line an event, on standard error ----------------------------------------------------------------------
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "filters": {"request_id": {"()": "unified.logs.RequestIdFilter"}},
+    "formatters": {
+        "line": {
+            "format": "{asctime} {levelname} {name} [{request_id}] {message}",
+            "style": "{",
+        }
+    },
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["request_id"]}},
+    "root": {"handlers": ["stderr"], "level": env.str("LOG_LEVEL", "INFO")},
+    "loggers": {
+        # Each request is logged once, by unified.requests; of Django's own lines only crashes are kept.
+        "django.request": {"level": "ERROR"},
+        "django.server": {"level": "WARNING"},
+    },
+}

@@ -1,0 +1,15 @@
+"""The pages that people open."""
+
+from __future__ import annotations
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.views.decorators.http import require_safe
+
+from accounts.queries import registered_apps
+
+
+@require_safe
+def home(request: HttpRequest) -> HttpResponse:
+    """What this service is, for whoever opens its address: a person, a developer, a member of staff."""
+    return render(request, "web/home.html", {"apps": [app for app in registered_apps() if app.is_active]})

@@ -1,0 +1,50 @@
+"""Storage and projects for staff to look at: who has how much of what. The content itself is not shown here."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+
+from accounts.admin import ReadOnlyAdmin
+from workspace.models import AppStorage, Project, ProjectContent, Storage
+
+
+@admin.register(Storage)
+class StorageAdmin(ReadOnlyAdmin):
+    list_display = ("user", "used_bytes", "reserved_bytes", "limit_bytes", "percentage", "project_count")
+    list_select_related = ("user",)
+    search_fields = ("user__user_id", "user__username", "user__email")
+    search_help_text = "User id, name or e-mail"
+
+    @admin.display(description="used")
+    def percentage(self, storage: Storage) -> str:
+        return f"{100 * storage.used_bytes / storage.limit_bytes:.1f} %" if storage.limit_bytes else "–"
+
+
+@admin.register(AppStorage)
+class AppStorageAdmin(ReadOnlyAdmin):
+    list_display = ("storage", "app", "used_bytes", "project_count")
+    list_filter = ("app",)
+    list_select_related = ("storage", "app")
+
+
+@admin.register(Project)
+class ProjectAdmin(ReadOnlyAdmin):
+    list_display = ("code", "title", "user", "app", "project_type", "content_type", "size_bytes", "created_at")
+    list_filter = ("app", "content_type", "created_at")
+    list_select_related = ("user", "app")
+    search_fields = ("code", "title", "user__user_id", "user__email")
+    search_help_text = "Project code, title, user id or e-mail"
+    show_full_result_count = False
+
+
+@admin.register(ProjectContent)
+class ProjectContentAdmin(ReadOnlyAdmin):
+    list_display = ("project",)
+    list_select_related = ("project",)
+    search_fields = ("project__code",)
+    fields = ("project",)
+
+    def get_queryset(self, request: Any) -> Any:
+        return super().get_queryset(request).defer("body")

@@ -1,0 +1,100 @@
+"""
+What a caller sent as `content`, read as the contract says: a `data:` URI; else base64 of a picture; else text, exactly.
+
+Pure functions of their input: no database, no settings, so that they run before any transaction begins.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from dataclasses import dataclass
+from urllib.parse import unquote_to_bytes
+
+from workspace import images
+
+TEXT_TYPE = "text/plain; charset=utf-8"
+
+# RFC 2397, without white space: a text that merely begins with "data:" is a text.
+_DATA_URI = re.compile(
+    r"data:(?P<type>[a-z0-9][a-z0-9!#$&^_.+-]*/[a-z0-9][a-z0-9!#$&^_.+-]*)?"
+    r"(?P<parameters>(?:;[a-z0-9_.-]+=[^;,\s]*)*)(?P<base64>;base64)?,",
+    re.IGNORECASE,
+)
+# How the base64 of each accepted format begins. WebP and AVIF have a length in front, so only the first letters say.
+_PICTURE_STARTS = ("iVBORw0KGgo", "/9j/", "R0lGOD", "UklGR", "AAAA")
+_BASE64 = re.compile(r"[A-Za-z0-9+/\r\n]+={0,2}[\r\n]*")
+_LINE_BREAKS = re.compile(r"[\r\n]+")
+
+
+class InvalidContent(ValueError):
+    """The content cannot be read as what it claims to be. The message says why, for the caller's eyes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    body: bytes  # what is kept
+    content_type: str
+    original_bytes: int  # length of what was sent, decoded
+
+    @property
+    def size_bytes(self) -> int:
+        return len(self.body)
+
+
+def read_content(sent: str) -> Content:
+    """
+    `sent` as what is to be kept. Raises InvalidContent, `images.InvalidImage`.
+
+    Text must have no lone surrogates (the request parser sees to that).
+    """
+    uri = _DATA_URI.match(sent)
+    if uri is not None:
+        return _read_data_uri(uri, sent[uri.end() :])
+    if sent.startswith(_PICTURE_STARTS) and _BASE64.fullmatch(sent):
+        body = _decode_base64(sent)
+        if body is not None and images.sniff(body) is not None:
+            return _picture(body, declared=None)
+        if body is None and not sent.startswith("AAAA"):
+            raise images.InvalidImage("The content begins like a base64 picture but is not valid base64.")
+    return _text(sent.encode(), TEXT_TYPE)
+
+
+def _read_data_uri(uri: re.Match[str], payload: str) -> Content:
+    declared = (uri["type"] or "text/plain").lower()
+    if uri["base64"]:
+        body = _decode_base64(payload)
+        if body is None:
+            raise InvalidContent("The data: URI says base64, but what follows is not valid base64.")
+    else:
+        body = unquote_to_bytes(payload)
+    if declared.startswith("image/"):
+        return _picture(body, declared=declared)
+    if declared.startswith("text/") or declared == "application/json":
+        try:
+            body.decode()
+        except UnicodeDecodeError:
+            raise InvalidContent("The text in the data: URI is not UTF-8.") from None
+        return _text(body, f"{declared}; charset=utf-8")
+    raise InvalidContent(f"A data: URI may hold a picture or a text, not {declared}.")
+
+
+def _picture(body: bytes, *, declared: str | None) -> Content:
+    facts = images.inspect(body, declared_type=declared)
+    return Content(body=body, content_type=facts.content_type, original_bytes=len(body))
+
+
+def _text(body: bytes, content_type: str) -> Content:
+    if not body:
+        raise InvalidContent("The content is empty.")
+    return Content(body=body, content_type=content_type, original_bytes=len(body))
+
+
+def _decode_base64(text: str) -> bytes | None:
+    """Standard base64, line breaks and missing padding tolerated; None if it is anything else."""
+    bare = _LINE_BREAKS.sub("", text).rstrip("=")
+    try:
+        return base64.b64decode(bare + "=" * (-len(bare) % 4), validate=True)
+    except (binascii.Error, ValueError):
+        return None

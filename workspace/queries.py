@@ -1,0 +1,74 @@
+"""Reads of the workspace: lists, counts and totals. None of them reads a project's content, but `content_of`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypedDict
+
+from django.db.models import Count, QuerySet
+
+from accounts.models import App, User
+from workspace.models import AppStorage, Project, ProjectContent, Storage
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectPage:
+    projects: list[Project]
+    count_by_app: dict[str, int]  # of everything that matches, whatever the page
+    next_before_id: int | None  # where the next page starts, None on the last
+
+
+class AppTotals(TypedDict):
+    used_bytes: int
+    project_count: int
+
+
+def storage_of(user: User) -> Storage:
+    """The person's storage as it is now; an empty one, not saved, if there is none yet. One query."""
+    storage = Storage.objects.filter(user=user).first()
+    return storage or Storage(user=user, limit_bytes=user.plan.storage_limit_bytes)
+
+
+def totals_by_app(user: User) -> dict[str, AppTotals]:
+    """Bytes and projects by app slug; apps without any are left out. One query."""
+    rows = AppStorage.objects.filter(storage=user.pk).values_list("app__slug", "used_bytes", "project_count")
+    return {slug: AppTotals(used_bytes=used, project_count=count) for slug, used, count in rows}
+
+
+def projects_of(
+    *,
+    user: User,
+    app: App | None = None,
+    title_contains: str | None = None,
+    project_type: str | None = None,
+    limit: int | None = None,
+    before_id: int | None = None,
+) -> ProjectPage:
+    """The person's projects that match, newest first; all of them without `limit`. Two queries."""
+    matching: QuerySet[Project] = Project.objects.filter(user=user)
+    if app is not None:
+        matching = matching.filter(app=app)
+    if title_contains:
+        matching = matching.filter(title__icontains=title_contains)
+    if project_type is not None:
+        matching = matching.filter(project_type=project_type)
+    counts = dict(matching.order_by().values_list("app__slug").annotate(Count("id")))
+    page = matching if before_id is None else matching.filter(id__lt=before_id)
+    page = page.select_related("app").order_by("-id")
+    if limit is None:
+        return ProjectPage(list(page), counts, None)
+    projects = list(page[: limit + 1])
+    more = len(projects) > limit
+    projects = projects[:limit]
+    return ProjectPage(projects, counts, projects[-1].pk if more else None)
+
+
+def largest_projects(user: User, *, limit: int = 5) -> list[Project]:
+    """The projects that take the most room, largest first. One query."""
+    return list(Project.objects.filter(user=user).select_related("app").order_by("-size_bytes", "-id")[:limit])
+
+
+def content_of(code: str) -> tuple[Project, bytes] | None:
+    """The project with this (folded) code and its bytes, or None. One query."""
+    content = ProjectContent.objects.select_related("project").filter(project__code=code).first()
+    return (content.project, bytes(content.body)) if content else None

@@ -1,0 +1,135 @@
+"""
+What changes the workspace. Projects and counters change in one transaction, under the lock of the storage row.
+
+Locks: the storage row (`SELECT … FOR UPDATE`), after any account that the transaction also locks; see CONTRIBUTING.md.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from django.conf import settings
+from django.db import IntegrityError, transaction
+from django.db.models import F
+
+from accounts.models import App, User
+from workspace import codes
+from workspace.content import Content
+from workspace.models import AppStorage, Project, ProjectContent, Storage
+
+METADATA_MAX_BYTES = 8 * 1024
+CODE_ATTEMPTS = 20
+
+
+class StorageLimitExceeded(Exception):
+    """The workspace has not enough room. All figures are bytes."""
+
+    def __init__(self, *, needed_bytes: int, available_bytes: int, limit_bytes: int) -> None:
+        super().__init__(f"{needed_bytes} bytes needed, {available_bytes} available")
+        self.needed_bytes = needed_bytes
+        self.available_bytes = available_bytes
+        self.limit_bytes = limit_bytes
+
+
+class ProjectLimitReached(Exception):
+    """The person has as many projects as anyone may have."""
+
+    def __init__(self, *, limit: int) -> None:
+        super().__init__(f"{limit} projects")
+        self.limit = limit
+
+
+class MetadataTooLarge(ValueError):
+    """The metadata, as compact JSON in UTF-8, is over 8 KB."""
+
+
+class NoFreeCode(Exception):
+    """Every code that was drawn is taken: the space of codes is all but used up."""
+
+
+def open_storage(*, user: User) -> Storage:
+    """The person's storage row, made empty with their plan's limit if there is none. Locks: a new row, until commit."""
+    storage, _ = Storage.objects.get_or_create(user=user, defaults={"limit_bytes": user.plan.storage_limit_bytes})
+    return storage
+
+
+def check_metadata(metadata: dict[str, Any]) -> dict[str, Any]:
+    """`metadata` itself, if it is small enough to keep. Raises MetadataTooLarge."""
+    size_bytes = len(json.dumps(metadata, ensure_ascii=False, separators=(",", ":")).encode())
+    if size_bytes > METADATA_MAX_BYTES:
+        raise MetadataTooLarge(f"The metadata takes {size_bytes} bytes; at most {METADATA_MAX_BYTES} are kept.")
+    return metadata
+
+
+@transaction.atomic
+def save_project(
+    *, user: User, app: App, project_type: str, title: str, content: Content, metadata: dict[str, Any]
+) -> tuple[Project, Storage]:
+    """
+    Keeps a new project under a fresh code, and returns it with the storage as it is afterwards.
+
+    An exact fit fits. Raises StorageLimitExceeded, ProjectLimitReached, MetadataTooLarge, NoFreeCode; then nothing is
+    written. Locks: the storage row.
+    """
+    check_metadata(metadata)
+    storage = _locked_storage(user)
+    if storage.project_count >= settings.MAX_PROJECTS_PER_USER:
+        raise ProjectLimitReached(limit=settings.MAX_PROJECTS_PER_USER)
+    if content.size_bytes > storage.available_bytes:
+        raise StorageLimitExceeded(
+            needed_bytes=content.size_bytes,
+            available_bytes=storage.available_bytes,
+            limit_bytes=storage.limit_bytes,
+        )
+    project = _insert_with_free_code(
+        Project(
+            user=user,
+            app=app,
+            title=title,
+            project_type=project_type,
+            content_type=content.content_type,
+            size_bytes=content.size_bytes,
+            original_bytes=content.original_bytes,
+            metadata=metadata,
+        )
+    )
+    ProjectContent.objects.create(project=project, body=content.body)
+    _count(storage, app=app, size_bytes=content.size_bytes, projects=1)
+    return project, storage
+
+
+def _locked_storage(user: User) -> Storage:
+    """The person's storage row, locked until the transaction ends; made here at a person's first use."""
+    try:
+        return Storage.objects.select_for_update().get(user=user)
+    except Storage.DoesNotExist:
+        open_storage(user=user)
+        return Storage.objects.select_for_update().get(user=user)
+
+
+def _count(storage: Storage, *, app: App, size_bytes: int, projects: int) -> None:
+    """Moves the person's and the app's counters. `storage` must be locked by the caller."""
+    storage.used_bytes += size_bytes
+    storage.project_count += projects
+    storage.save(update_fields=["used_bytes", "project_count"])
+    moved = AppStorage.objects.filter(storage=storage, app=app).update(
+        used_bytes=F("used_bytes") + size_bytes, project_count=F("project_count") + projects
+    )
+    if not moved:
+        AppStorage.objects.create(storage=storage, app=app, used_bytes=size_bytes, project_count=projects)
+
+
+def _insert_with_free_code(project: Project) -> Project:
+    """Inserts `project` under a random code. The unique index finds a taken one, also among uncommitted inserts."""
+    for _ in range(CODE_ATTEMPTS):
+        project.code = codes.generate()
+        try:
+            with transaction.atomic():
+                project.save(force_insert=True)
+        except IntegrityError as conflict:
+            if "code" not in (conflict.__cause__.diag.constraint_name or ""):  # type: ignore[union-attr]
+                raise
+        else:
+            return project
+    raise NoFreeCode
