@@ -30,6 +30,9 @@ class UnifiedViewSet(viewsets.ViewSet):
         A retry must not fail because a price or a user has changed since.
         """
         super().initial(request, *args, **kwargs)
+        if "HTTP_TRANSFER_ENCODING" in request.META and not request.META.get("CONTENT_LENGTH"):
+            # WSGI hands on no body of unannounced length: it would look as if nothing had been sent.
+            raise ApiError("invalid_json", "Send the body with a Content-Length instead of in chunks.")
         if request.method == "POST":
             self.attempt = attempt_of(request, route=str(request.resolver_match.route).rstrip("/"))  # type: ignore[union-attr]
             earlier = self.attempt.earlier_answer() if self.attempt else None
