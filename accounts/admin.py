@@ -20,6 +20,10 @@ class ReadOnlyAdmin(admin.ModelAdmin):
 
     actions = None
 
+    def get_readonly_fields(self, request: Any, obj: Any = None) -> list[str]:
+        """Every column, also those that no form would have."""
+        return [field.name for field in self.model._meta.concrete_fields if field.name not in (self.exclude or ())]
+
     def has_add_permission(self, request: Any) -> bool:
         return False
 

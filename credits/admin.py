@@ -23,13 +23,11 @@ class LedgerEntryAdmin(ReadOnlyAdmin):
     list_display = (
         "created_at",
         "user",
-        "seq",
         "type",
         "amount",
         "balance_after",
         "app",
         "description",
-        "project_code",
     )
     list_filter = ("type", "app", "created_at")
     list_select_related = ("account__user", "app")

@@ -39,7 +39,7 @@ class Account(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"account of user {self.user_id}"
+        return f"account of {self.user}"
 
     @property
     def spendable(self) -> int:

@@ -200,6 +200,11 @@ SPECTACULAR_SETTINGS = {
     "COMPONENT_SPLIT_REQUEST": True,
     "PREPROCESSING_HOOKS": ["unified.api.schema.without_trailing_slash_twins"],
     "POSTPROCESSING_HOOKS": ["unified.api.schema.with_error_responses"],
+    "TAGS": [
+        {"name": "Users", "description": "Who a person is to every app"},
+        {"name": "Credits", "description": "One pool: spent in one app, gone in the other"},
+        {"name": "Workspace", "description": "One room: what one app keeps, every app opens"},
+    ],
     "SERVE_PUBLIC": True,
     "SCHEMA_PATH_PREFIX": r"/api/unified",
     "ENUM_GENERATE_CHOICE_DESCRIPTION": False,

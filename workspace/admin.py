@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin
+from django.template.defaultfilters import filesizeformat
 
 from accounts.admin import ReadOnlyAdmin
 from workspace.models import AppStorage, Project, ProjectContent, Storage
@@ -12,31 +13,54 @@ from workspace.models import AppStorage, Project, ProjectContent, Storage
 
 @admin.register(Storage)
 class StorageAdmin(ReadOnlyAdmin):
-    list_display = ("user", "used_bytes", "reserved_bytes", "limit_bytes", "percentage", "project_count")
+    list_display = ("user", "used", "limit", "percentage", "project_count")
     list_select_related = ("user",)
+    ordering = ("-used_bytes",)
     search_fields = ("user__user_id", "user__username", "user__email")
     search_help_text = "User id, name or e-mail"
 
-    @admin.display(description="used")
+    @admin.display(description="used", ordering="used_bytes")
+    def used(self, storage: Storage) -> str:
+        return filesizeformat(storage.used_bytes)
+
+    @admin.display(description="limit", ordering="limit_bytes")
+    def limit(self, storage: Storage) -> str:
+        return filesizeformat(storage.limit_bytes)
+
+    @admin.display(description="full")
     def percentage(self, storage: Storage) -> str:
         return f"{100 * storage.used_bytes / storage.limit_bytes:.1f} %" if storage.limit_bytes else "–"
 
 
 @admin.register(AppStorage)
 class AppStorageAdmin(ReadOnlyAdmin):
-    list_display = ("storage", "app", "used_bytes", "project_count")
+    list_display = ("user", "app", "used", "project_count")
     list_filter = ("app",)
-    list_select_related = ("storage", "app")
+    list_select_related = ("storage__user", "app")
+    search_fields = ("storage__user__user_id", "storage__user__username", "storage__user__email")
+    search_help_text = "User id, name or e-mail"
+
+    @admin.display(description="user")
+    def user(self, part: AppStorage) -> str:
+        return str(part.storage.user)
+
+    @admin.display(description="used", ordering="used_bytes")
+    def used(self, part: AppStorage) -> str:
+        return filesizeformat(part.used_bytes)
 
 
 @admin.register(Project)
 class ProjectAdmin(ReadOnlyAdmin):
-    list_display = ("code", "title", "user", "app", "project_type", "content_type", "size_bytes", "created_at")
+    list_display = ("code", "title", "user", "app", "project_type", "content_type", "size", "created_at")
     list_filter = ("app", "content_type", "created_at")
     list_select_related = ("user", "app")
     search_fields = ("code", "title", "user__user_id", "user__email")
     search_help_text = "Project code, title, user id or e-mail"
     show_full_result_count = False
+
+    @admin.display(description="size", ordering="size_bytes")
+    def size(self, project: Project) -> str:
+        return filesizeformat(project.size_bytes)
 
 
 @admin.register(ProjectContent)
@@ -44,7 +68,7 @@ class ProjectContentAdmin(ReadOnlyAdmin):
     list_display = ("project",)
     list_select_related = ("project",)
     search_fields = ("project__code",)
-    fields = ("project",)
+    exclude = ("body",)
 
     def get_queryset(self, request: Any) -> Any:
         return super().get_queryset(request).defer("body")

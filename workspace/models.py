@@ -43,7 +43,7 @@ class Storage(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"storage of user {self.user_id}"
+        return f"storage of {self.user}"
 
     @property
     def available_bytes(self) -> int:

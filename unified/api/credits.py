@@ -15,6 +15,7 @@ from unified.api.idempotency import Answer
 
 class Credits(UnifiedViewSet):
     @extend_schema(
+        tags=["Credits"],
         operation_id="deduct_credits",
         summary="Spend credits",
         request=inputs.DeductCreditsInput,
@@ -44,6 +45,7 @@ class Credits(UnifiedViewSet):
         return self.once(work)
 
     @extend_schema(
+        tags=["Credits"],
         operation_id="transactions",
         summary="The history of a person's credits, newest first",
         parameters=[inputs.TransactionsQuery],
@@ -64,6 +66,7 @@ class Credits(UnifiedViewSet):
         return Response(outputs.transactions(registered_apps(), page))
 
     @extend_schema(
+        tags=["Credits"],
         operation_id="pricing",
         summary="The price list of all apps",
         responses=outputs.PricingAnswer,

@@ -19,6 +19,7 @@ from workspace.queries import storage_of
 
 class Users(UnifiedViewSet):
     @extend_schema(
+        tags=["Users"],
         operation_id="create_user",
         summary="Make sure that a person exists",
         description="Apps call this at every login. A repeat changes nothing and grants nothing.",
@@ -45,6 +46,7 @@ class Users(UnifiedViewSet):
         return self.once(work)
 
     @extend_schema(
+        tags=["Users"],
         operation_id="user_info",
         summary="What a person can spend and keep",
         parameters=[inputs.UserQuery],

@@ -24,6 +24,7 @@ from workspace.content import read_content
 
 class Workspace(UnifiedViewSet):
     @extend_schema(
+        tags=["Workspace"],
         operation_id="save_project",
         summary="Keep a project",
         request=inputs.SaveProjectInput,
@@ -50,6 +51,7 @@ class Workspace(UnifiedViewSet):
         return self.once(work)
 
     @extend_schema(
+        tags=["Workspace"],
         operation_id="projects",
         summary="A person's projects of all apps, newest first",
         parameters=[inputs.ProjectsQuery],
@@ -69,6 +71,7 @@ class Workspace(UnifiedViewSet):
         return Response(outputs.projects(request._request, registered_apps(), page, queries.storage_of(user)))
 
     @extend_schema(
+        tags=["Workspace"],
         operation_id="storage_stats",
         summary="How full a person's workspace is, and with what",
         parameters=[inputs.UserQuery],
@@ -108,6 +111,7 @@ class ProjectContents(UnifiedViewSet):
     permission_classes = (SignedAddress,)
 
     @extend_schema(
+        tags=["Workspace"],
         operation_id="project_content",
         summary="The bytes of a project, with their own type",
         parameters=[

@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
+from django.shortcuts import redirect, render
+from django.templatetags.static import static
 from django.views.decorators.http import require_safe
 
 from accounts.queries import registered_apps
+
+
+@require_safe
+def favicon(request: HttpRequest) -> HttpResponse:
+    """What browsers ask for on every page that names no icon, such as the admin's."""
+    return redirect(static("unified.svg"))
 
 
 @require_safe

@@ -113,7 +113,7 @@ class Command(BaseCommand):
             "Calls from this machine may leave the key out (UNIFIED_QUICKSTART_OPEN=0 closes that)."
             if facts["open_without_credentials"]
             else "Every call needs a key.",
-            f"The same facts, for scripts: {os.path.relpath(settings.DATA_DIR / 'quickstart.json')}",
+            f"The same facts, for scripts: {settings.DATA_DIR / 'quickstart.json'}",
             *([note] if note else []),
             "Ctrl-C stops the service and its database.",
             "",
