@@ -1,6 +1,6 @@
 # Everything a person does with this project, by name. `make` alone explains itself.
 .DEFAULT_GOAL := help
-.PHONY: help run test check lint format types walls migrations schema schema-check lock shell seed verify clean
+.PHONY: help run test check lint format types walls migrations schema schema-check lock manage shell verify clean
 
 PYTHON ?= python3
 PORT ?= 8000
@@ -51,6 +51,9 @@ schema: .venv/installed-dev ## Write docs/openapi.yaml anew from the code
 lock: .venv/installed-dev ## Pin requirements*.txt anew from requirements*.in (newest versions)
 	@$(BIN)/pip-compile --quiet --upgrade --strip-extras --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --output-file requirements.txt requirements.in
 	@$(BIN)/pip-compile --quiet --upgrade --strip-extras --allow-unsafe --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --output-file requirements-dev.txt requirements-dev.in
+
+manage: .venv/installed ## Any command of manage.py: make manage ARGS="appkey list"
+	@$(BIN)/python manage.py $(ARGS)
 
 shell: .venv/installed ## Django shell on the service's database
 	@$(BIN)/python manage.py shell

@@ -7,8 +7,9 @@ from typing import Any
 
 from django.contrib import admin, messages
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
-from django.contrib.auth.forms import UserCreationForm
+from django.contrib.auth.forms import AdminUserCreationForm
 from django.db.models import QuerySet
+from django.template.defaultfilters import filesizeformat
 from django.utils import timezone
 
 from accounts import services
@@ -34,7 +35,7 @@ class ReadOnlyAdmin(admin.ModelAdmin):
         return False
 
 
-class NewUserForm(UserCreationForm):
+class NewUserForm(AdminUserCreationForm):
     class Meta:
         model = User
         fields = ("user_id", "username", "email", "plan")
@@ -68,7 +69,18 @@ class UserAdmin(DjangoUserAdmin):
 
 @admin.register(Plan)
 class PlanAdmin(admin.ModelAdmin):
-    list_display = ("name", "slug", "rank", "storage_limit_bytes", "monthly_credits", "is_default", "is_offered")
+    list_display = ("name", "slug", "rank", "storage_limit", "monthly_credits", "is_default", "is_offered")
+
+    @admin.display(description="storage", ordering="storage_limit_bytes")
+    def storage_limit(self, plan: Plan) -> str:
+        return filesizeformat(plan.storage_limit_bytes)
+
+    def get_readonly_fields(self, request: Any, obj: Plan | None = None) -> Any:
+        # People on the plan have its limit on their storage row; changing it here would not reach them.
+        return ("slug", "storage_limit_bytes") if obj else ()
+
+    def has_delete_permission(self, request: Any, obj: Plan | None = None) -> bool:
+        return False  # withdraw it by no longer offering it
 
 
 @admin.register(App)

@@ -125,7 +125,11 @@ class App(models.Model):
         ordering = ("id",)
         constraints: ClassVar = [
             models.CheckConstraint(condition=Q(slug__regex=APP_SLUG_PATTERN), name="app_slug_is_an_identifier"),
-            models.CheckConstraint(condition=~Q(slug__in=sorted(RESERVED_APP_SLUGS)), name="app_slug_is_not_reserved"),
+            models.CheckConstraint(
+                condition=~Q(slug__in=sorted(RESERVED_APP_SLUGS)),
+                name="app_slug_is_not_reserved",
+                violation_error_message="This slug means something else in the API; choose another.",
+            ),
         ]
 
     def __str__(self) -> str:

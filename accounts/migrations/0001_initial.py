@@ -71,6 +71,7 @@ class Migration(migrations.Migration):
                             _negated=True,
                         ),
                         name="app_slug_is_not_reserved",
+                        violation_error_message="This slug means something else in the API; choose another.",
                     ),
                 ],
             },

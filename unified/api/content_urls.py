@@ -16,8 +16,6 @@ from django.http import HttpRequest
 
 from workspace.models import Project
 
-_signer = Signer(salt="unified.api.content_urls")
-
 
 class InvalidContentUrl(Exception):
     """The signature is not ours, or its time is over. The message is for the caller."""
@@ -34,12 +32,16 @@ def content_url(request: HttpRequest, project: Project) -> str:
 def check(*, code: str, expires: str, signature: str) -> None:
     """Raises InvalidContentUrl unless the address was signed by us for this code and has not expired."""
     try:
-        _signer.unsign(f"{code}.{expires}:{signature}")
+        _signer().unsign(f"{code}.{expires}:{signature}")
     except BadSignature:
         raise InvalidContentUrl("The signature of this address is not valid.") from None
     if int(expires) <= time.time():
         raise InvalidContentUrl("This address has expired; list the projects again for a fresh one.")
 
 
+def _signer() -> Signer:
+    return Signer(salt="unified.api.content_urls")
+
+
 def _signature(code: str, expires: str) -> str:
-    return _signer.signature(f"{code}.{expires}")
+    return _signer().signature(f"{code}.{expires}")
