@@ -3,22 +3,18 @@
 .PHONY: help run test check lint format types walls migrations schema schema-check lock manage shell verify clean
 
 PYTHON ?= python3
-PORT ?= 8000
-UNIFIED_DATA_DIR ?= var
-UNIFIED_QUICKSTART_OPEN ?= 1
 BIN := .venv/bin
 
-# `make run` and the tools below work on a developer's machine: DEBUG is on, and the samples of the guide may run
-# without a credential from this machine only. Production sets its own environment and does not use this file.
-export DEBUG ?= 1
-export PORT UNIFIED_DATA_DIR
+# What is run from here runs on a developer's machine: DEBUG is on unless the environment or .env says otherwise, and
+# the samples of the guide may run without a credential, from this machine only. Production does not use this file.
+export UNIFIED_DEVELOPMENT := 1
 export PYTHONUNBUFFERED := 1
 
 help: ## Show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-run: .venv/installed ## Set up what is missing and serve on 127.0.0.1:$PORT (default 8000)
-	@UNIFIED_QUICKSTART_OPEN=$(UNIFIED_QUICKSTART_OPEN) exec $(BIN)/python manage.py quickstart
+run: .venv/installed ## Set up what is missing and serve on 127.0.0.1:8000 (or PORT=…)
+	@exec $(BIN)/python manage.py quickstart
 
 test: check ## All checks, then the whole test suite
 	@$(BIN)/python -m pytest $(ARGS)
@@ -65,14 +61,15 @@ clean: ## Remove the virtual environment and caches (keeps the data in var/)
 	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache staticfiles
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.venv/bin/python:
+.venv/made:
 	@command -v $(PYTHON) >/dev/null || { echo "Unified needs Python 3.11 or newer, and '$(PYTHON)' was not found: install it, or name it with 'make PYTHON=/path/to/python3'." >&2; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Unified needs Python 3.11 or newer, and '$(PYTHON)' is $$($(PYTHON) -V 2>&1): name a newer one with 'make PYTHON=/path/to/python3'." >&2; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "'$(PYTHON)' cannot make virtual environments: install the python3-venv package (Debian: apt-get install python3-venv)." >&2; exit 1; }
 	@echo "Making the virtual environment .venv"
 	@$(PYTHON) -m venv --clear .venv
+	@touch $@
 
-.venv/installed: requirements.txt | .venv/bin/python
+.venv/installed: requirements.txt | .venv/made
 	@echo "Installing the service's packages (a minute or so, the first time)"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
 	@touch $@

@@ -23,6 +23,8 @@ def main() -> None:
             execute_from_command_line(sys.argv)
     except DatabaseUnavailable as problem:
         sys.exit(f"Unified cannot reach its database: {problem}")
+    except KeyboardInterrupt:
+        sys.exit(128 + signal.SIGINT)
 
 
 if __name__ == "__main__":

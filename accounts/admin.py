@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
 from django.contrib import admin, messages
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
-from django.contrib.auth.forms import AdminUserCreationForm
+from django.db import models, transaction
 from django.db.models import QuerySet
 from django.template.defaultfilters import filesizeformat
+from django.template.response import TemplateResponse
 from django.utils import timezone
 
 from accounts import services
 from accounts.models import App, AppKey, Plan, User
+
+RIGHTS = ("is_staff", "is_superuser", "groups", "user_permissions")
 
 
 class ReadOnlyAdmin(admin.ModelAdmin):
@@ -35,15 +39,8 @@ class ReadOnlyAdmin(admin.ModelAdmin):
         return False
 
 
-class NewUserForm(AdminUserCreationForm):
-    class Meta:
-        model = User
-        fields = ("user_id", "username", "email", "plan")
-
-
 @admin.register(User)
 class UserAdmin(DjangoUserAdmin):
-    add_form = NewUserForm
     list_display = ("user_id", "username", "email", "plan", "is_active", "is_staff", "date_joined")
     list_filter = ("is_active", "is_staff", "plan", "date_joined")
     list_select_related = ("plan",)
@@ -55,13 +52,19 @@ class UserAdmin(DjangoUserAdmin):
         (None, {"fields": ("user_id", "username", "email", "plan", "date_joined", "last_login")}),
         ("Access", {"fields": ("password", "is_active", "is_staff", "is_superuser", "groups", "user_permissions")}),
     )
-    add_fieldsets = (
-        (None, {"fields": ("user_id", "username", "email", "plan", "usable_password", "password1", "password2")}),
-    )
 
     def get_readonly_fields(self, request: Any, obj: User | None = None) -> Any:
         # The id is who the person is: keys, tokens and the identity provider all name it.
-        return (*self.readonly_fields, "user_id", "plan") if obj else self.readonly_fields
+        fields = (*self.readonly_fields, "user_id", "plan")
+        return fields if request.user.is_superuser else (*fields, *RIGHTS)
+
+    def has_add_permission(self, request: Any) -> bool:
+        return False  # people join through the API, staff through 'manage.py createsuperuser'
+
+    def has_change_permission(self, request: Any, obj: User | None = None) -> bool:
+        if obj is not None and obj.is_superuser and not request.user.is_superuser:
+            return False  # their password would be a way to their rights
+        return super().has_change_permission(request, obj)
 
     def has_delete_permission(self, request: Any, obj: User | None = None) -> bool:
         return False  # people are deactivated; their history stays
@@ -70,6 +73,7 @@ class UserAdmin(DjangoUserAdmin):
 @admin.register(Plan)
 class PlanAdmin(admin.ModelAdmin):
     list_display = ("name", "slug", "rank", "storage_limit", "monthly_credits", "is_default", "is_offered")
+    actions = ("make_default",)
 
     @admin.display(description="storage", ordering="storage_limit_bytes")
     def storage_limit(self, plan: Plan) -> str:
@@ -77,7 +81,16 @@ class PlanAdmin(admin.ModelAdmin):
 
     def get_readonly_fields(self, request: Any, obj: Plan | None = None) -> Any:
         # People on the plan have its limit on their storage row; changing it here would not reach them.
-        return ("slug", "storage_limit_bytes") if obj else ()
+        return ("slug", "storage_limit_bytes", "is_default") if obj else ("is_default",)
+
+    @admin.action(description="Make this the plan that new people start on", permissions=["change"])
+    def make_default(self, request: Any, queryset: QuerySet[Plan]) -> None:
+        if queryset.count() != 1:
+            messages.error(request, "Choose one plan.")
+            return
+        plan = services.make_default_plan(slug=queryset.get().slug)
+        self.log_change(request, plan, "Made the default.")
+        messages.success(request, f"New people start on {plan.name}.")
 
     def has_delete_permission(self, request: Any, obj: Plan | None = None) -> bool:
         return False  # withdraw it by no longer offering it
@@ -86,6 +99,7 @@ class PlanAdmin(admin.ModelAdmin):
 @admin.register(App)
 class AppAdmin(admin.ModelAdmin):
     list_display = ("name", "slug", "colour", "home_url", "is_active", "created_at")
+    formfield_overrides = {models.URLField: {"assume_scheme": "https"}}  # noqa: RUF012  as Django declares it
     readonly_fields = ("created_at",)
 
     def get_readonly_fields(self, request: Any, obj: App | None = None) -> Any:
@@ -115,26 +129,36 @@ class AppKeyAdmin(admin.ModelAdmin):
     def has_delete_permission(self, request: Any, obj: AppKey | None = None) -> bool:
         return False
 
+    @transaction.atomic
     def save_model(self, request: Any, obj: AppKey, form: Any, change: bool) -> None:
         key, text = services.create_key(app=obj.app, label=obj.label, mode=obj.mode, expires_at=obj.expires_at)
         obj.pk, obj.key_id = key.pk, key.key_id
-        self._show_once(request, key, text)
+        request.made_keys = [(key, text)]
+
+    def response_add(self, request: Any, obj: AppKey, post_url_continue: str | None = None) -> Any:
+        return self._shown_once(request, request.made_keys)
 
     @admin.action(description="Rotate: a new key now, the old one for one more day", permissions=["change"])
-    def rotate(self, request: Any, queryset: QuerySet[AppKey]) -> None:
+    def rotate(self, request: Any, queryset: QuerySet[AppKey]) -> Any:
+        made, refusals = [], []
         for key in queryset:
             try:
-                new, text = services.rotate_key(key_id=key.key_id, overlap=timedelta(days=1))
+                with transaction.atomic():
+                    made.append(services.rotate_key(key_id=key.key_id, overlap=timedelta(days=1)))
+                    self.log_change(request, key, f"Rotated; the new key is {made[-1][0].key_id}.")
             except services.KeyNotActive as refusal:
-                messages.error(request, str(refusal))
-            else:
-                self._show_once(request, new, text)
+                refusals.append(str(refusal))
+        return self._shown_once(request, made, refusals)
 
     @admin.action(description="Revoke at once", permissions=["change"])
     def revoke(self, request: Any, queryset: QuerySet[AppKey]) -> None:
         for key in queryset:
-            services.revoke_key(key_id=key.key_id)
+            with transaction.atomic():
+                services.revoke_key(key_id=key.key_id)
+                self.log_change(request, key, "Revoked.")
             messages.success(request, f"Key {key.key_id} no longer works.")
 
-    def _show_once(self, request: Any, key: AppKey, text: str) -> None:
-        messages.warning(request, f"The new key of {key.app.name}. Copy it now, it is not shown again: {text}")
+    def _shown_once(self, request: Any, made: list[tuple[AppKey, str]], refusals: Sequence[str] = ()) -> Any:
+        """The page with the new keys: the answer itself, since a message would be kept in a cookie or the session."""
+        context = {**self.admin_site.each_context(request), "title": "New key", "made": made, "refusals": refusals}
+        return TemplateResponse(request, "admin/accounts/appkey/shown_once.html", context)

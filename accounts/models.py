@@ -17,6 +17,7 @@ from django.db.models import Q
 from django.db.models.functions import Now
 
 USER_ID_MAX_LENGTH = 255
+LABEL_MAX_LENGTH = 100
 
 # A slug becomes part of key names in answers (`<slug>_projects`, `<slug>_mb`), so it has to be a plain identifier and
 # must not collide with the names that are there already.
@@ -65,7 +66,7 @@ class UserManager(BaseUserManager["User"]):
 
 
 class User(AbstractBaseUser, PermissionsMixin):
-    """A person, and also a member of staff. Made through `accounts.services`, never with a bare `create`."""
+    """A person, or a member of staff. Made by `services.get_or_create_user`; staff by `createsuperuser`."""
 
     user_id = models.CharField(
         "user id",
@@ -148,7 +149,9 @@ class AppKey(models.Model):
         max_length=4, choices=[("live", "live"), ("test", "test")], default="live", help_text="Shown in the key's text."
     )
     digest = models.BinaryField(max_length=32, editable=False)
-    label = models.CharField(max_length=100, help_text="Where the key is used, so that it can be found again.")
+    label = models.CharField(
+        max_length=LABEL_MAX_LENGTH, help_text="Where the key is used, so that it can be found again."
+    )
     created_at = models.DateTimeField(db_default=Now(), editable=False)
     expires_at = models.DateTimeField(null=True, blank=True)
     revoked_at = models.DateTimeField(null=True, blank=True, editable=False)

@@ -104,6 +104,22 @@ def set_up_plan(
 
 
 @transaction.atomic
+def make_default_plan(*, slug: str) -> Plan:
+    """
+    New people start on this plan from now on; nobody who is there already moves. Raises Plan.DoesNotExist.
+
+    Locks: every plan, so that there is one default before and after, and never two callers' two.
+    """
+    plans = {plan.slug: plan for plan in Plan.objects.select_for_update().order_by("pk")}
+    if slug not in plans:
+        raise Plan.DoesNotExist(slug)
+    Plan.objects.exclude(slug=slug).filter(is_default=True).update(is_default=False)
+    Plan.objects.filter(slug=slug).update(is_default=True)
+    plans[slug].refresh_from_db()
+    return plans[slug]
+
+
+@transaction.atomic
 def create_key(*, app: App, label: str, mode: str = "live", expires_at: datetime | None = None) -> tuple[AppKey, str]:
     """A new key for `app` and its text. The text is not kept: show it now or never."""
     text, parsed = keys.generate(mode=mode)

@@ -130,7 +130,9 @@ class LedgerEntry(models.Model):
                 name="entry_sign_fits_type",
             ),
             models.CheckConstraint(
-                condition=Q(operation=None, quantity=None) | Q(operation__isnull=False, quantity__gte=1),
+                # A CHECK is content with NULL, so each half says what must not be.
+                condition=Q(operation=None, quantity=None)
+                | Q(operation__isnull=False, quantity__isnull=False, quantity__gte=1),
                 name="entry_operation_with_quantity",
             ),
         ]

@@ -6,6 +6,7 @@ Configuration that would be unsafe or impossible is refused, each time with a hi
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -16,6 +17,7 @@ from django.db import connections
 
 OLDEST_POSTGRES = 150_000  # server_version_num
 SHORTEST_SECRET = 50  # characters
+_RATE = re.compile(r"[1-9][0-9]*/(s|sec|m|min|h|hour|d|day)")
 
 
 @checks.register(checks.Tags.security)
@@ -39,7 +41,7 @@ def check_configuration(app_configs: Any, **kwargs: Any) -> Iterable[checks.Chec
                 hint="Set ALLOWED_HOSTS to the host names that this service is reached by, comma-separated.",
                 id="unified.E003",
             )
-        if settings.EMBEDDED_POSTGRES is not None:
+        if not settings.DATABASE_URL:
             yield checks.Error(
                 "DATABASE_URL is not set, and DEBUG is off: the embedded PostgreSQL is for development and tests.",
                 hint="Set DATABASE_URL=postgres://user:password@host:5432/name (PostgreSQL 15 or later).",
@@ -57,12 +59,33 @@ def check_configuration(app_configs: Any, **kwargs: Any) -> Iterable[checks.Chec
             hint="Every new user would be refused; lower the one or raise the other.",
             id="unified.E006",
         )
-    if settings.IDEMPOTENCY_KEPT_DAYS < 7:
+    for variable, value, least, reason in _least_values():
+        if value < least:
+            yield checks.Error(f"{variable} is {value}, below {least}.", hint=reason, id="unified.E007")
+    if settings.API_RATE is not None and not _RATE.fullmatch(settings.API_RATE):
         yield checks.Error(
-            "UNIFIED_IDEMPOTENCY_KEPT_DAYS is below 7.",
-            hint="The contract promises callers that a key lives at least 7 days.",
-            id="unified.E007",
+            f"UNIFIED_API_RATE is '{settings.API_RATE}', which is no rate.",
+            hint="Write it as calls per time, such as 600/min (s, min, hour or day), or unset it.",
+            id="unified.E009",
         )
+
+
+def _least_values() -> list[tuple[str, int, int, str]]:
+    """Variable, value, the least that makes sense, and why."""
+    for_ever = "0 would mean to wait for ever."
+    return [
+        (
+            "UNIFIED_IDEMPOTENCY_KEPT_DAYS",
+            settings.IDEMPOTENCY_KEPT_DAYS,
+            7,
+            "The contract promises callers that a key lives at least 7 days.",
+        ),
+        ("UNIFIED_IDEMPOTENCY_WAIT_MS", settings.IDEMPOTENCY_WAIT_MS, 1, for_ever),
+        ("DATABASE_LOCK_TIMEOUT_MS", settings.LOCK_TIMEOUT_MS, 1, for_ever),
+        ("DATABASE_STATEMENT_TIMEOUT_MS", settings.STATEMENT_TIMEOUT_MS, 1, for_ever),
+        ("UNIFIED_CONTENT_URL_SECONDS", settings.CONTENT_URL_SECONDS, 60, "Addresses would expire before their use."),
+        ("UNIFIED_MAX_PROJECTS", settings.MAX_PROJECTS_PER_USER, 1, "Nobody could keep anything."),
+    ]
 
 
 @checks.register(checks.Tags.database)

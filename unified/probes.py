@@ -6,13 +6,36 @@ A process that is healthy but not ready should get no traffic, and should not be
 
 from __future__ import annotations
 
-from django.db import DatabaseError, connection
+import logging
+from collections.abc import Callable
+
+from django.db import Error, connection
 from django.db.migrations.executor import MigrationExecutor
 from django.http import HttpRequest, JsonResponse
+from django.http.response import HttpResponseBase
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from accounts.models import App, Plan
+
+logger = logging.getLogger("unified.probes")
+
+
+class ProbesMiddleware:
+    """
+    Answers the probes before anything looks at the host name or at the scheme: load balancers and orchestrators ask by
+    IP address and in plain HTTP.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        if request.path == "/healthz":
+            return healthz(request)
+        if request.path == "/readyz":
+            return readyz(request)
+        return self.get_response(request)
 
 
 @never_cache
@@ -26,6 +49,7 @@ def healthz(request: HttpRequest) -> JsonResponse:
 def readyz(request: HttpRequest) -> JsonResponse:
     problems = _problems()
     if problems:
+        logger.warning("not ready: %s", " ".join(problems))
         return JsonResponse({"status": "unavailable", "problems": problems}, status=503, headers={"Retry-After": "5"})
     return JsonResponse({"status": "ok"})
 
@@ -43,6 +67,6 @@ def _problems() -> list[str]:
             return ["Migrations are missing: run 'manage.py migrate'."]
         if not Plan.objects.filter(is_default=True).exists() or not App.objects.exists():
             return ["There are no apps or plans: run 'manage.py seed'."]
-    except DatabaseError:
+    except Error:
         return ["The database does not answer."]
     return []

@@ -17,13 +17,13 @@ from accounts.models import App, AppKey, User
 from credits import pricing
 from credits import services as credits
 from unified import services
+from unified.api.figures import MEGABYTE
 from workspace import services as workspace
 from workspace.content import Content
 
 DEMO_USER_ID = "101902121794505144784"
 STAFF_USER_ID = "admin"
 QUICKSTART_LABEL = "quickstart"
-MEGABYTE = 1_048_576
 
 # What an operation is called, whose list shows it, its name, its unit, and credits per unit.
 OPERATIONS = (

@@ -11,6 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import environ
+from django.core.exceptions import ImproperlyConfigured
 
 from unified.database import EmbeddedPostgres
 
@@ -19,7 +20,18 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 env = environ.Env()
 environ.Env.read_env(BASE_DIR / ".env")
 
-DEBUG = env.bool("DEBUG", False)
+
+def whole_number(name: str, default: int) -> int:
+    """An integer from the environment; what is none is named together with its variable."""
+    try:
+        return int(env.str(name, "") or default)
+    except ValueError:
+        raise ImproperlyConfigured(f"{name} is '{env.str(name)}', which is no whole number.") from None
+
+
+# What `make` says: this is a developer's machine. Only a default, so that the environment and .env have the last word.
+DEVELOPMENT = env.bool("UNIFIED_DEVELOPMENT", False)
+DEBUG = env.bool("DEBUG", DEVELOPMENT)
 DATA_DIR: Path = BASE_DIR / env.str("UNIFIED_DATA_DIR", "var")
 
 
@@ -66,6 +78,7 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "unified.api.middleware.RequestIdMiddleware",
+    "unified.probes.ProbesMiddleware",
     "unified.api.middleware.ApiEnvelopeMiddleware",
     "corsheaders.middleware.CorsMiddleware",
     "django.middleware.security.SecurityMiddleware",
@@ -111,24 +124,32 @@ STORAGES = {
 
 # --- Database --------------------------------------------------------------------------------------------------------
 
-EMBEDDED_POSTGRES = None if env.str("DATABASE_URL", "") else EmbeddedPostgres(data_dir=DATA_DIR)
+DATABASE_URL: str = env.str("DATABASE_URL", "")
+# Without DEBUG there is no embedded server, and without an address the checks refuse to go on: nothing is ever made
+# on a production machine by oversight.
+EMBEDDED_POSTGRES = EmbeddedPostgres(data_dir=DATA_DIR) if DEBUG and not DATABASE_URL else None
 DATABASES = {
     "default": {
-        **(EMBEDDED_POSTGRES.settings() if EMBEDDED_POSTGRES else env.db_url("DATABASE_URL")),
+        **(
+            EMBEDDED_POSTGRES.settings()
+            if EMBEDDED_POSTGRES
+            else env.db_url("DATABASE_URL", default="postgres://localhost/unified")
+        ),
         # A web process keeps its connections and asks a kept one for a sign of life once a request, so that a
         # restarted database costs nobody an error.
-        "CONN_MAX_AGE": env.int("DATABASE_CONN_MAX_AGE", 60),
+        "CONN_MAX_AGE": whole_number("DATABASE_CONN_MAX_AGE", 60),
         "CONN_HEALTH_CHECKS": True,
     }
 }
 # Nothing may wait for ever: past these, the caller gets a 503 and the transaction is undone.
+LOCK_TIMEOUT_MS = whole_number("DATABASE_LOCK_TIMEOUT_MS", 10_000)
+STATEMENT_TIMEOUT_MS = whole_number("DATABASE_STATEMENT_TIMEOUT_MS", 30_000)
 DATABASES["default"].setdefault("OPTIONS", {}).update(
     {
         "connect_timeout": 5,
         "application_name": "unified",
-        "options": "-c lock_timeout={} -c statement_timeout={} -c idle_in_transaction_session_timeout=60000".format(
-            env.int("DATABASE_LOCK_TIMEOUT_MS", 10_000), env.int("DATABASE_STATEMENT_TIMEOUT_MS", 30_000)
-        ),
+        "options": f"-c lock_timeout={LOCK_TIMEOUT_MS} -c statement_timeout={STATEMENT_TIMEOUT_MS}"
+        " -c idle_in_transaction_session_timeout=60000",
     }
 )
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
@@ -147,11 +168,13 @@ SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = not DEBUG
 SESSION_COOKIE_HTTPONLY = True
 SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_SSL_REDIRECT = env.bool("SECURE_SSL_REDIRECT", not DEBUG)
-# Probes speak plain HTTP from inside; the API refuses it instead of redirecting, since by then the key has been sent.
-SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$", r"^api/"]
-SECURE_HSTS_SECONDS = env.int("SECURE_HSTS_SECONDS", 0 if DEBUG else 31_536_000)
-SECURE_HSTS_INCLUDE_SUBDOMAINS = not DEBUG
-SECURE_HSTS_PRELOAD = not DEBUG
+# The API refuses plain HTTP instead of redirecting: by then the key has been sent.
+SECURE_REDIRECT_EXEMPT = [r"^api/"]
+SECURE_HSTS_SECONDS = whole_number("SECURE_HSTS_SECONDS", 0 if DEBUG else 31_536_000)
+# These two bind hosts that are none of ours and are slow to take back, so only whoever knows the domain turns them on.
+SECURE_HSTS_INCLUDE_SUBDOMAINS = env.bool("SECURE_HSTS_INCLUDE_SUBDOMAINS", False)
+SECURE_HSTS_PRELOAD = env.bool("SECURE_HSTS_PRELOAD", False)
+SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
 # Only a proxy that always sets (or strips) this header may be trusted with it; hence off unless said so.
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if env.bool("BEHIND_TLS_PROXY", False) else None
 X_FRAME_OPTIONS = "DENY"
@@ -168,6 +191,8 @@ USE_I18N = True
 
 # --- The API ---------------------------------------------------------------------------------------------------------
 
+API_RATE: str | None = env.str("UNIFIED_API_RATE", "") or None
+
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
         "unified.api.authentication.AppKeyAuthentication",
@@ -178,7 +203,7 @@ REST_FRAMEWORK = {
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_CONTENT_NEGOTIATION_CLASS": "unified.api.negotiation.AlwaysJSON",
     "DEFAULT_THROTTLE_CLASSES": ["unified.api.throttling.CallerThrottle"],
-    "DEFAULT_THROTTLE_RATES": {"caller": env.str("UNIFIED_API_RATE", "") or None},
+    "DEFAULT_THROTTLE_RATES": {"caller": API_RATE},
     "DEFAULT_METADATA_CLASS": None,
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "EXCEPTION_HANDLER": "unified.api.errors.exception_handler",
@@ -216,14 +241,14 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = MAX_BODY_BYTES
 
 # The samples of the integration guide carry no credential. They run only while this is on, and only as
 # unified/api/authentication.py allows.
-QUICKSTART_OPEN = env.bool("UNIFIED_QUICKSTART_OPEN", False)
+QUICKSTART_OPEN = env.bool("UNIFIED_QUICKSTART_OPEN", DEVELOPMENT and DEBUG)
 
-INITIAL_CREDITS_DEFAULT = env.int("UNIFIED_INITIAL_CREDITS", 50)
-INITIAL_CREDITS_MAX = env.int("UNIFIED_INITIAL_CREDITS_MAX", 1_000)
-MAX_PROJECTS_PER_USER = env.int("UNIFIED_MAX_PROJECTS", 1_000)
-CONTENT_URL_SECONDS = env.int("UNIFIED_CONTENT_URL_SECONDS", 3_600)
-IDEMPOTENCY_WAIT_MS = env.int("UNIFIED_IDEMPOTENCY_WAIT_MS", 2_000)
-IDEMPOTENCY_KEPT_DAYS = env.int("UNIFIED_IDEMPOTENCY_KEPT_DAYS", 7)
+INITIAL_CREDITS_DEFAULT = whole_number("UNIFIED_INITIAL_CREDITS", 50)
+INITIAL_CREDITS_MAX = whole_number("UNIFIED_INITIAL_CREDITS_MAX", 1_000)
+MAX_PROJECTS_PER_USER = whole_number("UNIFIED_MAX_PROJECTS", 1_000)
+CONTENT_URL_SECONDS = whole_number("UNIFIED_CONTENT_URL_SECONDS", 3_600)
+IDEMPOTENCY_WAIT_MS = whole_number("UNIFIED_IDEMPOTENCY_WAIT_MS", 2_000)
+IDEMPOTENCY_KEPT_DAYS = whole_number("UNIFIED_IDEMPOTENCY_KEPT_DAYS", 7)
 
 # --- Logs: one line an event, on standard error ----------------------------------------------------------------------
 
@@ -240,8 +265,10 @@ LOGGING = {
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["request_id"]}},
     "root": {"handlers": ["stderr"], "level": env.str("LOG_LEVEL", "INFO")},
     "loggers": {
-        # Each request is logged once, by unified.requests; of Django's own lines only crashes are kept.
+        # Each request is logged once, by unified.requests; of Django's own lines only crashes are kept, and once.
+        "django": {"handlers": [], "propagate": True},
         "django.request": {"level": "ERROR"},
+        "django.security.DisallowedHost": {"handlers": [], "propagate": False},  # scanners; the request line tells
         "django.server": {"level": "WARNING"},
     },
 }

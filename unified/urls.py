@@ -1,9 +1,9 @@
-"""All addresses: the API, the admin, the pages, and what operators probe."""
+"""All addresses: the API, the admin and the pages. (`unified.probes` answers /healthz and /readyz before these.)"""
 
 from django.contrib import admin
 from django.urls import include, path
 
-from unified import probes
+from unified.api.nowhere import Nowhere
 from unified.web.views import favicon, home
 
 urlpatterns = [
@@ -11,6 +11,5 @@ urlpatterns = [
     path("api/", include("unified.api.urls")),
     path("admin/", admin.site.urls),
     path("favicon.ico", favicon, name="favicon"),
-    path("healthz", probes.healthz),
-    path("readyz", probes.readyz),
+    path("api", Nowhere.as_view()),
 ]

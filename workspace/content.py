@@ -20,12 +20,15 @@ TEXT_TYPE = "text/plain; charset=utf-8"
 _DATA_URI = re.compile(
     r"data:(?P<type>[a-z0-9][a-z0-9!#$&^_.+-]*/[a-z0-9][a-z0-9!#$&^_.+-]*)?"
     r"(?P<parameters>(?:;[a-z0-9_.-]+=[^;,\s]*)*)(?P<base64>;base64)?,",
-    re.IGNORECASE,
+    re.IGNORECASE | re.ASCII,
 )
 # How the base64 of each accepted format begins. WebP and AVIF have a length in front, so only the first letters say.
 _PICTURE_STARTS = ("iVBORw0KGgo", "/9j/", "R0lGOD", "UklGR", "AAAA")
-_BASE64 = re.compile(r"[A-Za-z0-9+/\r\n]+={0,2}[\r\n]*")
-_LINE_BREAKS = re.compile(r"[\r\n]+")
+_BASE64 = re.compile(r"[A-Za-z0-9+/]+={0,2}")
+_NO_LINE_BREAKS = str.maketrans("", "", "\r\n")
+_NO_WHITE_SPACE = str.maketrans("", "", " \t\r\n")
+_DATA_HEADER_MAX_LENGTH = 512  # where the search for the comma ends: a longer header is no header
+_DATA_TYPE_MAX_LENGTH = 80
 
 
 class InvalidContent(ValueError):
@@ -49,22 +52,25 @@ def read_content(sent: str) -> Content:
 
     Text must have no lone surrogates (the request parser sees to that).
     """
-    uri = _DATA_URI.match(sent)
+    uri = _DATA_URI.match(sent, 0, _DATA_HEADER_MAX_LENGTH)
     if uri is not None:
         return _read_data_uri(uri, sent[uri.end() :])
-    if sent.startswith(_PICTURE_STARTS) and _BASE64.fullmatch(sent):
-        body = _decode_base64(sent)
+    bare = sent.strip().translate(_NO_LINE_BREAKS)
+    if bare.startswith(_PICTURE_STARTS) and _BASE64.fullmatch(bare):
+        body = _decode_base64(bare)
         if body is not None and images.sniff(body) is not None:
             return _picture(body, declared=None)
-        if body is None and not sent.startswith("AAAA"):
+        if body is None and not bare.startswith("AAAA"):
             raise images.InvalidImage("The content begins like a base64 picture but is not valid base64.")
     return _text(sent.encode(), TEXT_TYPE)
 
 
 def _read_data_uri(uri: re.Match[str], payload: str) -> Content:
     declared = (uri["type"] or "text/plain").lower()
+    if len(declared) > _DATA_TYPE_MAX_LENGTH:
+        raise InvalidContent(f"The media type of the data: URI has more than {_DATA_TYPE_MAX_LENGTH} characters.")
     if uri["base64"]:
-        body = _decode_base64(payload)
+        body = _decode_base64(payload.translate(_NO_WHITE_SPACE))
         if body is None:
             raise InvalidContent("The data: URI says base64, but what follows is not valid base64.")
     else:
@@ -92,9 +98,9 @@ def _text(body: bytes, content_type: str) -> Content:
 
 
 def _decode_base64(text: str) -> bytes | None:
-    """Standard base64, line breaks and missing padding tolerated; None if it is anything else."""
-    bare = _LINE_BREAKS.sub("", text).rstrip("=")
+    """Standard base64, missing padding tolerated; None if it is anything else."""
+    digits = text.rstrip("=")
     try:
-        return base64.b64decode(bare + "=" * (-len(bare) % 4), validate=True)
+        return base64.b64decode(digits + "=" * (-len(digits) % 4), validate=True)
     except (binascii.Error, ValueError):
         return None

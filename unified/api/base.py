@@ -14,13 +14,14 @@ from rest_framework.response import Response
 from accounts.models import App, User
 from accounts.queries import find_user
 from unified.api.authentication import caller_of
-from unified.api.errors import ApiError, as_refusal, invalid, user_not_found
-from unified.api.idempotency import Answer, Attempt, EarlierAnswer, attempt_of, once
+from unified.api.errors import ApiError, EarlierAnswer, as_refusal, invalid, user_not_found
+from unified.api.idempotency import Answer, Attempt, attempt_of, once
 
 
 class UnifiedViewSet(viewsets.ViewSet):
     """Validates, calls one service or query, and answers. Rules live in the domain apps."""
 
+    http_method_names = ["get", "post", "put", "patch", "delete", "head"]  # noqa: RUF012  as Django declares it
     member: User | None = None  # whom the call is about, once that is known
     attempt: Attempt | None = None
 
@@ -86,8 +87,11 @@ def _validated(form: type[serializers.Serializer[Any]], data: Any) -> dict[str, 
 
 
 def _single_values(query: QueryDict) -> dict[str, str]:
-    """The query as a dictionary. A parameter given twice would be read differently by different programs: refused."""
+    """
+    The query as a dictionary. A parameter given twice would be read differently by different programs: refused. An
+    empty one is one that is left out: forms and templates send those.
+    """
     for name, values in query.lists():
         if len(values) > 1:
             raise invalid(**{name: "Given more than once."})
-    return query.dict()  # type: ignore[return-value]
+    return {name: str(value) for name, value in query.items() if value != ""}

@@ -18,6 +18,10 @@ class Credits(UnifiedViewSet):
         tags=["Credits"],
         operation_id="deduct_credits",
         summary="Spend credits",
+        description=(
+            "Give `amount`, or `operation` with `quantity` and let the server price it. Who cannot pay gets a 402"
+            " that says what is missing, and nothing is written."
+        ),
         request=inputs.DeductCreditsInput,
         responses=outputs.DeductCreditsAnswer,
     )
@@ -48,6 +52,10 @@ class Credits(UnifiedViewSet):
         tags=["Credits"],
         operation_id="transactions",
         summary="The history of a person's credits, newest first",
+        description=(
+            "Every change of the balance, with the balance after it. `penora_transactions` and the like are drawn"
+            " from the page in `all_transactions`."
+        ),
         parameters=[inputs.TransactionsQuery],
         responses=outputs.TransactionsAnswer,
     )
@@ -69,6 +77,7 @@ class Credits(UnifiedViewSet):
         tags=["Credits"],
         operation_id="pricing",
         summary="The price list of all apps",
+        description="What each operation costs now, in credits per unit. `deduct-credits` charges by it.",
         responses=outputs.PricingAnswer,
     )
     def pricing(self, request: Request) -> Response:

@@ -9,22 +9,23 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from django.conf import settings
 from django.core.exceptions import PermissionDenied as DjangoPermissionDenied
 from django.core.exceptions import RequestDataTooBig, SuspiciousOperation
-from django.db import InterfaceError, OperationalError
+from django.db import InterfaceError, OperationalError, connection
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from rest_framework import exceptions as drf
 from rest_framework.response import Response
 
 from accounts.queries import upgrades_for
-from accounts.services import InvalidUserId
+from accounts.services import InvalidUserId, NoDefaultPlan
 from credits.pricing import InvalidQuantity, UnknownOperation
 from credits.services import InsufficientCredits, InvalidAmount
 from unified.api import outputs
 from unified.api.figures import described_upgrade, megabytes_text, plural
+from unified.api.models import IdempotencyRecord
 from workspace.content import InvalidContent
 from workspace.images import InvalidImage
 from workspace.queries import largest_projects
@@ -32,6 +33,8 @@ from workspace.services import MetadataTooLarge, ProjectLimitReached, StorageLim
 
 if TYPE_CHECKING:
     from accounts.models import User
+
+AnyResponse = TypeVar("AnyResponse", bound=HttpResponse)
 
 logger = logging.getLogger("unified.api")
 
@@ -63,7 +66,8 @@ KEPT_REFUSALS = frozenset({402, 409, 413})
 
 # SQLSTATE classes in which the server itself says that the transaction is undone: resources, lock and statement
 # time-outs, deadlock, a read-only server. (https://www.postgresql.org/docs/15/errcodes-appendix.html)
-_SURELY_UNDONE = ("25006", "40", "53", "55", "57014")
+READ_ONLY = "25006"
+_SURELY_UNDONE = (READ_ONLY, "40", "53", "55", "57014")
 
 
 class ApiError(Exception):
@@ -89,6 +93,19 @@ class ApiError(Exception):
         return {"success": False, "error": self.title, "details": self.details, "code": self.code, **self.extra}
 
 
+class EarlierAnswer(Exception):
+    """The idempotency key was used before for the same call: its answer stands, and nothing is done."""
+
+    def __init__(self, record: IdempotencyRecord) -> None:
+        super().__init__(str(record))
+        self.record = record
+
+    def response(self) -> HttpResponse:
+        response = HttpResponse(self.record.body, status=self.record.status, content_type="application/json")
+        response["Idempotent-Replayed"] = "true"
+        return _logged(response)
+
+
 def invalid(**fields: str) -> ApiError:
     """Bad input in the named fields."""
     name, message = next(iter(fields.items()))
@@ -101,20 +118,19 @@ def user_not_found(user_id: str) -> ApiError:
 
 def exception_handler(exc: Exception, context: dict[str, Any]) -> HttpResponse:
     """DRF's hook: any exception of a view, as the contract's answer."""
-    from unified.api.idempotency import EarlierAnswer
-
     if isinstance(exc, EarlierAnswer):
         return exc.response()
     error = as_api_error(exc, member=getattr(context["view"], "member", None), request=context["request"])
-    response = Response(error.body(), status=error.status, headers=error.headers)
-    # The log already has what is worth saying; Django would add a line without the cause.
-    response._has_been_logged = True  # type: ignore[attr-defined]
-    return response
+    return _logged(Response(error.body(), status=error.status, headers=error.headers))
 
 
 def envelope(error: ApiError) -> JsonResponse:
     """The same answer from outside DRF."""
-    response = JsonResponse(error.body(), status=error.status, headers=error.headers)
+    return _logged(JsonResponse(error.body(), status=error.status, headers=error.headers))
+
+
+def _logged(response: AnyResponse) -> AnyResponse:
+    """The log already has what is worth saying; Django would add a line without the cause."""
     response._has_been_logged = True  # type: ignore[attr-defined]
     return response
 
@@ -135,7 +151,7 @@ def as_api_error(exc: Exception, *, member: User | None, request: Any) -> ApiErr
         return body_too_large()
     if isinstance(exc, SuspiciousOperation):
         return ApiError("validation_error", "The request is malformed.", fields={})
-    if isinstance(exc, (OperationalError, InterfaceError)):
+    if isinstance(exc, (OperationalError, InterfaceError)) or _sqlstate(exc) == READ_ONLY:
         return _database_trouble(exc, writes=request.method not in ("GET", "HEAD", "OPTIONS"))
     return internal_error(request, exc)
 
@@ -159,7 +175,7 @@ def body_too_large() -> ApiError:
 def internal_error(request: HttpRequest, exc: BaseException | None) -> ApiError:
     """A defect of ours: logged whole under the request id, and the caller is told the id and nothing else."""
     if exc is not None:
-        logger.error("%s %s crashed", request.method, request.path, exc_info=exc)
+        logger.error("%s %a crashed", request.method, request.path, exc_info=exc)
     request_id = getattr(request, "request_id", "-")
     return ApiError("internal_error", f"Something went wrong on our side; the request id is {request_id}.")
 
@@ -169,7 +185,9 @@ def _database_trouble(exc: Exception, *, writes: bool) -> ApiError:
     503. A transaction that the server says is undone left nothing. When the connection broke instead, a commit may or
     may not have arrived, and only a repeat with the same key can tell.
     """
-    sqlstate = getattr(exc.__cause__, "pgcode", None) or ""
+    sqlstate = _sqlstate(exc)
+    if sqlstate == READ_ONLY:
+        connection.close()  # a former primary: the next connection should find the present one
     logger.error("database trouble, SQLSTATE %s: %s", sqlstate or "none", str(exc).strip())
     never_connected = "connection to server" in str(exc) and "failed" in str(exc)
     if not writes or never_connected or sqlstate.startswith(_SURELY_UNDONE):
@@ -181,13 +199,22 @@ def _database_trouble(exc: Exception, *, writes: bool) -> ApiError:
     return ApiError("service_unavailable", details, headers={"Retry-After": "2"})
 
 
+def _sqlstate(exc: Exception) -> str:
+    """PostgreSQL's code for what happened, or nothing where the server said nothing."""
+    return getattr(exc.__cause__, "pgcode", None) or ""
+
+
 def _from_drf(exc: drf.APIException) -> ApiError:
     if isinstance(exc, drf.ValidationError):
         fields = _messages(exc.detail)
         name, messages = next(iter(fields.items()), ("request", ["Invalid."]))
         return ApiError("validation_error", f"{name}: {messages[0]}", fields=fields)
     if isinstance(exc, drf.NotAuthenticated):
-        exc = drf.AuthenticationFailed("Send 'Authorization: Bearer <app key>'.")
+        hint = (
+            " Without one, only calls from this machine itself, with JSON bodies, are let in."
+            * settings.QUICKSTART_OPEN
+        )
+        exc = drf.AuthenticationFailed(f"Send 'Authorization: Bearer <app key>'.{hint}")
     if isinstance(exc, drf.AuthenticationFailed):
         return ApiError("not_authenticated", str(exc.detail), headers={"WWW-Authenticate": "Bearer"})
     if isinstance(exc, drf.MethodNotAllowed):
@@ -241,6 +268,9 @@ _DOMAIN: dict[type[Exception], Callable[[Any, User | None], ApiError]] = {
     StorageLimitExceeded: _storage_limit_exceeded,
     ProjectLimitReached: lambda exc, _: ApiError(
         "project_limit_reached", f"A user has at most {plural(exc.limit, 'project')}.", limit=exc.limit
+    ),
+    NoDefaultPlan: lambda *_: ApiError(
+        "service_unavailable", "The service is not set up yet; nothing was kept.", headers={"Retry-After": "60"}
     ),
     InvalidUserId: lambda exc, _: invalid(user_id=str(exc)),
     InvalidAmount: lambda exc, _: invalid(amount=str(exc)),

@@ -17,12 +17,11 @@ from typing import Any
 
 from django.conf import settings
 from django.db import OperationalError, connection, transaction
-from django.http import HttpResponse
 from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 
 from unified.api.authentication import caller_of
-from unified.api.errors import ApiError
+from unified.api.errors import ApiError, EarlierAnswer
 from unified.api.models import IdempotencyRecord
 
 _KEY = re.compile(r"[\x21-\x7e]{1,255}")
@@ -35,20 +34,6 @@ class Answer:
 
     body: dict[str, Any]
     status: int = 200
-
-
-class EarlierAnswer(Exception):
-    """The key was used before for the same call: its answer stands, and nothing is done."""
-
-    def __init__(self, record: IdempotencyRecord) -> None:
-        super().__init__(str(record))
-        self.record = record
-
-    def response(self) -> HttpResponse:
-        response = HttpResponse(self.record.body, status=self.record.status, content_type="application/json")
-        response["Idempotent-Replayed"] = "true"
-        response._has_been_logged = True  # type: ignore[attr-defined]
-        return response
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,8 +100,17 @@ def attempt_of(request: Request, *, route: str) -> Attempt | None:
             fields={"Idempotency-Key": ["1 to 255 visible ASCII characters are needed."]},
         )
     # The parsed body, so that a client that orders its names anew, or spaces them otherwise, is not told of a misuse.
-    canonical = json.dumps(request.data, sort_keys=True, separators=(",", ":")).encode()
+    canonical = json.dumps(_canonical(request.data), sort_keys=True, separators=(",", ":")).encode()
     return Attempt(caller=caller_of(request).scope, route=route, key=key, digest=hashlib.sha256(canonical).digest())
+
+
+def _canonical(value: Any) -> Any:
+    """`value` with 2.0 written as 2: the contract takes them for the same amount."""
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, dict):
+        return {name: _canonical(item) for name, item in value.items()}
+    return [_canonical(item) for item in value] if isinstance(value, list) else value
 
 
 def once(

@@ -32,7 +32,7 @@ def app_field(**kwargs: Any) -> TextField:
 class CreateUserInput(serializers.Serializer[Any]):
     user_id = user_id_field()
     username = TextField(max_length=255, control_characters=False)
-    email = serializers.EmailField(max_length=254)
+    email = serializers.EmailField(max_length=254, trim_whitespace=False)
     initial_credits = WholeNumberField(
         min_value=0,
         max_value=MAX_AMOUNT,

@@ -65,7 +65,7 @@ class ApiEnvelopeMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        if not request.path.startswith("/api/"):
+        if not f"{request.path}/".startswith("/api/"):
             return self.get_response(request)
         if settings.SECURE_SSL_REDIRECT and not request.is_secure():
             return envelope(ApiError("permission_denied", "Use https: a key that was sent in the clear is no secret."))

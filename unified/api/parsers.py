@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import IO, Any, NoReturn
 
 from django.conf import settings
@@ -21,6 +22,7 @@ from unified.api.errors import body_too_large
 MAX_DEPTH = 32  # levels of objects and arrays
 MAX_NUMBER_LENGTH = 100
 SMALLEST_INTEGER, LARGEST_INTEGER = -(2**63), 2**64 - 1
+EXACT_FLOATS = 2.0**53  # below this, a double tells every integer from its neighbours
 _TOO_DEEP = f"The body is nested more than {MAX_DEPTH} levels deep."
 
 
@@ -79,6 +81,9 @@ def _finite_float(digits: str) -> float:
     value = float(digits)
     if not math.isfinite(value):
         raise ParseError("The body has a number that is too large.")
+    if value.is_integer() and abs(value) < EXACT_FLOATS and Decimal(digits) != Decimal(value):
+        # 0.99999999999999999999 would become 1, and be charged.
+        raise ParseError("The body has a number with more digits than can be told apart.")
     return value
 
 

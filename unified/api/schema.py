@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from drf_spectacular.extensions import OpenApiAuthenticationExtension
+from drf_spectacular.extensions import OpenApiAuthenticationExtension, OpenApiSerializerFieldExtension
 
 from unified.api.errors import ERRORS
 
 _METHODS = ("get", "post", "put", "patch", "delete")
-_EVERYWHERE = ("400", "401", "403", "404", "429", "500", "503")
-_ON_POST = ("402", "409", "413", "415", "422")
 _HEADER = {
     "name": "Idempotency-Key",
     "in": "header",
@@ -18,6 +16,32 @@ _HEADER = {
     "description": "The same key and body again give the first answer, and nothing is done twice. Use a new random "
     "value for each new intention, such as a UUID.",
 }
+
+
+# Which codes an operation can answer with; those that are not here, every operation can.
+_ONLY_ON = {
+    "insufficient_credits": {"deduct_credits"},
+    "storage_limit_exceeded": {"save_project"},
+    "project_limit_reached": {"save_project"},
+    "invalid_image": {"save_project"},
+    "project_not_found": {"project_content"},
+    "user_not_found": {
+        *("user_info", "projects", "save_project", "deduct_credits", "transactions", "storage_stats"),
+    },
+}
+_ONLY_ON_POST = {
+    *("invalid_json", "payload_too_large", "unsupported_media_type"),
+    *("idempotency_key_reused", "request_in_progress"),
+}
+_NEVER = {"method_not_allowed", "not_found"}  # of other methods and addresses
+
+
+class WholeNumberScheme(OpenApiSerializerFieldExtension):
+    target_class = "unified.api.fields.WholeNumberField"
+    match_subclasses = True
+
+    def map_serializer_field(self, auto_schema: Any, direction: str) -> dict[str, Any]:
+        return {"type": "integer", "minimum": self.target.min_value, "maximum": self.target.max_value}
 
 
 class AppKeyScheme(OpenApiAuthenticationExtension):
@@ -68,9 +92,6 @@ def with_error_responses(result: dict[str, Any], **kwargs: Any) -> dict[str, Any
         "additionalProperties": True,
         "description": "With some codes, the numbers that a client needs to act stand beside these keys.",
     }
-    titles: dict[str, list[str]] = {}
-    for code, (status, _) in ERRORS.items():
-        titles.setdefault(str(status), []).append(code)
     for operations in result["paths"].values():
         for method in _METHODS:
             if method not in operations:
@@ -78,13 +99,24 @@ def with_error_responses(result: dict[str, Any], **kwargs: Any) -> dict[str, Any
             operation = operations[method]
             if method == "post":
                 operation.setdefault("parameters", []).append(_HEADER)
-            for status in (*_EVERYWHERE, *(_ON_POST if method == "post" else ())):
+            for status, codes in _codes_of(operation["operationId"], method).items():
                 operation["responses"].setdefault(
                     status,
                     {
-                        "description": ", ".join(f"`{code}`" for code in titles[status]),
+                        "description": ", ".join(f"`{code}`" for code in codes),
                         "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}},
                     },
                 )
             operation["responses"] = dict(sorted(operation["responses"].items()))
     return result
+
+
+def _codes_of(operation_id: str, method: str) -> dict[str, list[str]]:
+    """By status, the codes that this operation can answer with."""
+    found: dict[str, list[str]] = {}
+    for code, (status, _) in ERRORS.items():
+        if code in _NEVER or (code in _ONLY_ON_POST and method != "post"):
+            continue
+        if operation_id in _ONLY_ON.get(code, {operation_id}):
+            found.setdefault(str(status), []).append(code)
+    return found

@@ -49,6 +49,9 @@ class Users(UnifiedViewSet):
         tags=["Users"],
         operation_id="user_info",
         summary="What a person can spend and keep",
+        description=(
+            "`credits` is what can be spent right now; `storage` has every figure in megabytes and in exact bytes."
+        ),
         parameters=[inputs.UserQuery],
         responses=outputs.UserInfoAnswer,
     )

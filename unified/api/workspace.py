@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
-from django.http import HttpResponse
-from django.utils.cache import get_conditional_response
+from django.http import HttpResponse, HttpResponseNotModified
+from django.utils.http import parse_etags
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.permissions import BasePermission, IsAuthenticated
@@ -19,7 +19,10 @@ from unified.api.base import UnifiedViewSet, find_app
 from unified.api.errors import ApiError
 from unified.api.idempotency import Answer
 from workspace import codes, queries, services
-from workspace.content import read_content
+from workspace.content import TEXT_TYPE, read_content
+
+INERT_TEXT_TYPES = frozenset({"text/plain", "text/markdown", "text/csv", "text/html", "application/json"})
+CACHE = "private, no-cache"  # may be kept, and is asked for again: an edit shows at once
 
 
 class Workspace(UnifiedViewSet):
@@ -27,6 +30,10 @@ class Workspace(UnifiedViewSet):
         tags=["Workspace"],
         operation_id="save_project",
         summary="Keep a project",
+        description=(
+            "The content is a `data:` URI, the base64 of a picture, or a text. Answers with the code by which "
+            "every app finds the project."
+        ),
         request=inputs.SaveProjectInput,
         responses={201: outputs.SaveProjectAnswer},
     )
@@ -34,7 +41,6 @@ class Workspace(UnifiedViewSet):
         data = self.read_body(inputs.SaveProjectInput, request)
         app = self.acting_app(request, data["app_source"], field="app_source")
         user = self.find_member(request, data["user_id"])
-        metadata = services.check_metadata(data.get("metadata") or {})
         content = read_content(data["content"])  # slow for a picture, so before any transaction
 
         def work() -> Answer:
@@ -44,7 +50,7 @@ class Workspace(UnifiedViewSet):
                 project_type=data["project_type"],
                 title=data["title"],
                 content=content,
-                metadata=metadata,
+                metadata=data.get("metadata") or {},
             )
             return Answer(outputs.saved_project(project, app, storage), 201)
 
@@ -54,6 +60,7 @@ class Workspace(UnifiedViewSet):
         tags=["Workspace"],
         operation_id="projects",
         summary="A person's projects of all apps, newest first",
+        description="Without `limit`, all of them. Content is not in the list; `content_url` leads to it.",
         parameters=[inputs.ProjectsQuery],
         responses=outputs.ProjectsAnswer,
     )
@@ -74,6 +81,7 @@ class Workspace(UnifiedViewSet):
         tags=["Workspace"],
         operation_id="storage_stats",
         summary="How full a person's workspace is, and with what",
+        description="By app, and the largest projects.",
         parameters=[inputs.UserQuery],
         responses=outputs.StorageStatsAnswer,
     )
@@ -94,11 +102,13 @@ class SignedAddress(BasePermission):
     """Either the address carries our signature, or the caller is authenticated."""
 
     def has_permission(self, request: Request, view: Any) -> bool:
+        if IsAuthenticated().has_permission(request, view):
+            return True
         if "signature" not in request.query_params:
-            return bool(IsAuthenticated().has_permission(request, view))
+            return False
         try:
             content_urls.check(
-                code=view.kwargs["code"],
+                code=codes.fold(view.kwargs["code"]) or "",
                 expires=request.query_params.get("expires", ""),
                 signature=request.query_params["signature"],
             )
@@ -114,11 +124,15 @@ class ProjectContents(UnifiedViewSet):
         tags=["Workspace"],
         operation_id="project_content",
         summary="The bytes of a project, with their own type",
+        description=(
+            "For whoever has the signed address from a listing, or a key. Answers 304 to an ETag that still holds."
+        ),
         parameters=[
             OpenApiParameter("expires", OpenApiTypes.INT, description="Of a signed address."),
             OpenApiParameter("signature", OpenApiTypes.STR, description="Of a signed address."),
         ],
-        responses={(200, "*/*"): OpenApiTypes.BINARY},
+        responses={(200, "*/*"): OpenApiTypes.BINARY, 304: None},
+        auth=[{}, {"appKey": []}],  # type: ignore[list-item]
     )
     def retrieve(self, request: Request, code: str) -> HttpResponse:
         folded = codes.fold(code)
@@ -127,15 +141,19 @@ class ProjectContents(UnifiedViewSet):
             raise ApiError("project_not_found", "No project has this code.", project_code=code)
         project, body = found
         etag = f'"{hashlib.sha256(body).hexdigest()}"'
-        response = HttpResponse(body, content_type=project.content_type)
-        # What a stranger wrote is served as an inert file: never a document of this origin, never with its scripts.
+        known = {tag.removeprefix("W/") for tag in parse_etags(request.headers.get("If-None-Match", ""))}
+        if etag in known or "*" in known:  # compared weakly, RFC 9110, 13.1.2
+            return HttpResponseNotModified(headers={"ETag": etag, "Cache-Control": CACHE})
+        # What a stranger wrote is served as an inert file: never a document, script or style of this origin.
+        own_type = project.is_image or project.content_type.partition(";")[0] in INERT_TEXT_TYPES
+        response = HttpResponse(body, content_type=project.content_type if own_type else TEXT_TYPE)
         kind = "inline" if project.is_image else "attachment"
         response["Content-Disposition"] = f'{kind}; filename="{project.code}{_suffix(project.content_type)}"'
         response["Content-Security-Policy"] = "default-src 'none'; sandbox"
         response["Cross-Origin-Resource-Policy"] = "cross-origin"
-        response["Cache-Control"] = "private, no-cache"
+        response["Cache-Control"] = CACHE
         response["ETag"] = etag
-        return get_conditional_response(request._request, etag=etag, response=response) or response
+        return response
 
 
 def _suffix(content_type: str) -> str:

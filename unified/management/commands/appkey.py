@@ -9,7 +9,9 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
 from accounts import services
-from accounts.models import App, AppKey
+from accounts.models import LABEL_MAX_LENGTH, App, AppKey
+
+MAX_DAYS = 3_650
 
 
 class Command(BaseCommand):
@@ -44,8 +46,10 @@ class Command(BaseCommand):
         except App.DoesNotExist:
             raise CommandError(f"There is no app '{options['app']}'.") from None
         days = options["days"]
-        if days is not None and days < 1:
-            raise CommandError("--days is 1 or more.")
+        if days is not None and not 1 <= days <= MAX_DAYS:
+            raise CommandError(f"--days is 1 or more, and at most {MAX_DAYS}.")
+        if not 1 <= len(options["label"]) <= LABEL_MAX_LENGTH:
+            raise CommandError(f"--label has 1 to {LABEL_MAX_LENGTH} characters.")
         expires_at = timezone.now() + timedelta(days=days) if days else None
         _, text = services.create_key(app=app, label=options["label"], mode=options["mode"], expires_at=expires_at)
         self._show_once(text)

@@ -15,43 +15,88 @@ import subprocess
 import sys
 import time
 import urllib.request
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
-from django.db import connections
+from django.db import OperationalError, connections
 
 from unified import seed
 
 HOST = "127.0.0.1"
-STOP_SECONDS = 10
+START_SECONDS = 60
+STOP_SECONDS = 12
+STOP_ATTEMPTS = 4
 
 
 class Command(BaseCommand):
     help = "Migrates, seeds and serves on 127.0.0.1:PORT, for development."
 
+    _asked_to_stop = False
+
     def handle(self, *args: Any, **options: Any) -> None:
-        signal.signal(signal.SIGINT, _stop)
-        signal.signal(signal.SIGTERM, _stop)
+        # The handler only takes a note. One that raised could do so between the start of the web server and the
+        # moment in which we know of it, and leave it behind.
+        signal.signal(signal.SIGINT, self._take_note)
+        signal.signal(signal.SIGTERM, self._take_note)
         port = self._free_port()
-        call_command("migrate", verbosity=0, interactive=False)
-        seed.seed_registry()
-        seed.seed_demo()
-        facts = self._facts(port)
+        facts = self._prepared(port)
         connections.close_all()
+        if self._asked_to_stop:
+            return
         server = subprocess.Popen(_server_command(port), start_new_session=True)
         try:
-            self._print_when_ready(facts, server)
-            server.wait()
+            self._wait_until_ready(facts["url"], server)
+            if not self._asked_to_stop:
+                self._print(facts)
+            self._wait(server)
         finally:
             _end(server)
-        raise CommandError("The web server ended by itself; what it said stands above.")
+        if not self._asked_to_stop:
+            raise CommandError("The web server ended by itself; what it said stands above.")
+
+    def _take_note(self, signum: int, frame: Any) -> None:
+        self._asked_to_stop = True
+
+    def _prepared(self, port: int) -> dict[str, Any]:
+        try:
+            call_command("migrate", verbosity=0, interactive=False)
+            seed.seed_registry()
+            seed.seed_demo()
+            return self._facts(port)
+        except OperationalError as trouble:
+            raise CommandError(f"The database cannot be used: {str(trouble).strip()}") from None
+
+    def _wait_until_ready(self, url: str, server: subprocess.Popen[bytes]) -> None:
+        """Whoever copies a command from the screen should find the service answering."""
+        direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # a proxy would look for it elsewhere
+        said: object = "nothing"
+        deadline = time.monotonic() + START_SECONDS
+        while server.poll() is None and not self._asked_to_stop:
+            try:
+                with direct.open(f"{url}/readyz", timeout=5):
+                    return
+            except OSError as problem:
+                said = problem
+            if time.monotonic() > deadline:
+                raise CommandError(f"The service is not ready after {START_SECONDS} s; {url}/readyz says: {said}.")
+            time.sleep(0.05)
+
+    def _wait(self, server: subprocess.Popen[bytes]) -> None:
+        """Until the web server ends or somebody asks us to."""
+        while not self._asked_to_stop:
+            with suppress(subprocess.TimeoutExpired):
+                server.wait(timeout=0.2)
+                return
 
     def _free_port(self) -> int:
         try:
             port = int(os.environ.get("PORT", "8000"))
+            if port == 0:
+                raise ValueError
             with socket.socket() as probe:
                 probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 probe.bind((HOST, port))
@@ -67,10 +112,9 @@ class Command(BaseCommand):
         """What a person or a script needs to use the service; kept in the data folder, for its owner's eyes only."""
         file = settings.DATA_DIR / "quickstart.json"
         before = _read(file)
-        password = seed.ensure_staff(known_password=before.get("admin", {}).get("password"))
-        known_keys = before.get("app_keys", {})
+        password = seed.ensure_staff(known_password=_text_at(before, "admin", "password"))
         url = f"http://{HOST}:{port}"
-        keys = {slug: seed.ensure_key(slug, known_keys.get(slug)) for slug in ("penora", "imagegene")}
+        keys = {slug: seed.ensure_key(slug, _text_at(before, "app_keys", slug)) for slug in ("penora", "imagegene")}
         facts = {
             "url": url,
             "admin": {"url": f"{url}/admin/", "user_id": seed.STAFF_USER_ID, "password": password},
@@ -82,18 +126,6 @@ class Command(BaseCommand):
         }
         _write_private(file, json.dumps(facts, indent=2) + "\n")
         return facts
-
-    def _print_when_ready(self, facts: dict[str, Any], server: subprocess.Popen[bytes]) -> None:
-        """Whoever copies a command from the screen should find the service answering."""
-        while server.poll() is None:
-            try:
-                with urllib.request.urlopen(f"{facts['url']}/readyz", timeout=5):  # noqa: S310  our own address
-                    break
-            except OSError:
-                time.sleep(0.05)
-        else:
-            return
-        self._print(facts)
 
     def _print(self, facts: dict[str, Any]) -> None:
         note = settings.EMBEDDED_POSTGRES.note if settings.EMBEDDED_POSTGRES else ""
@@ -136,20 +168,15 @@ def _server_command(port: int) -> list[str]:
 
 
 def _end(server: subprocess.Popen[bytes]) -> None:
-    """Lets running requests finish, for a bounded time."""
-    server.terminate()
-    try:
-        server.wait(timeout=STOP_SECONDS)
-    except subprocess.TimeoutExpired:
+    """Lets running requests finish, for a bounded time. Asked again, since granian misses a signal while it starts."""
+    for _ in range(STOP_ATTEMPTS):
+        server.terminate()
+        with suppress(subprocess.TimeoutExpired):
+            server.wait(timeout=STOP_SECONDS / STOP_ATTEMPTS)
+            return
+    with suppress(ProcessLookupError):
         os.killpg(server.pid, signal.SIGKILL)
-        server.wait()
-
-
-def _stop(signum: int, frame: Any) -> None:
-    """The first signal ends the command in order; further ones must not cut that order short."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    raise SystemExit(0)
+    server.wait()
 
 
 def _curl_commands(url: str, keys: dict[str, str]) -> list[str]:
@@ -163,12 +190,18 @@ def _curl_commands(url: str, keys: dict[str, str]) -> list[str]:
     ]
 
 
-def _read(file: Path) -> dict[str, Any]:
+def _read(file: Path) -> object:
     try:
-        facts = json.loads(file.read_text())
+        return json.loads(file.read_text())
     except (OSError, ValueError):
-        return {}
-    return facts if isinstance(facts, dict) else {}
+        return None
+
+
+def _text_at(facts: object, *path: str) -> str | None:
+    """A text in the facts of an earlier start, or None if anything of them is not as we write it."""
+    for name in path:
+        facts = facts.get(name) if isinstance(facts, dict) else None
+    return facts if isinstance(facts, str) else None
 
 
 def _write_private(file: Path, text: str) -> None:
