@@ -79,8 +79,8 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "unified.api.middleware.RequestIdMiddleware",
     "unified.probes.ProbesMiddleware",
-    "unified.api.middleware.ApiEnvelopeMiddleware",
     "corsheaders.middleware.CorsMiddleware",
+    "unified.api.middleware.ApiEnvelopeMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",

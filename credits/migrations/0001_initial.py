@@ -208,7 +208,7 @@ class Migration(migrations.Migration):
             constraint=models.CheckConstraint(
                 condition=models.Q(
                     models.Q(("operation", None), ("quantity", None)),
-                    models.Q(("operation__isnull", False), ("quantity__isnull", False), ("quantity__gte", 1)),
+                    models.Q(("operation__isnull", False), ("quantity__gte", 1), ("quantity__isnull", False)),
                     _connector="OR",
                 ),
                 name="entry_operation_with_quantity",
