@@ -5,8 +5,9 @@ installation has, and the cast: alice and bob with 50 credits each, and a key fo
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 from django.conf import settings
@@ -29,6 +30,9 @@ _cluster = None
 
 def pytest_configure(config: pytest.Config) -> None:
     """Starts the server before pytest-django looks at the settings."""
+    # Whoever is started in the background by a shell ignores Ctrl-C, and so does all that they start. The tests that
+    # send one to a program of ours need it to be heard.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     global _cluster  # noqa: PLW0603
     if not settings.SECRET_KEY:
         raise pytest.UsageError("Run 'make test', or set DEBUG=1 in the environment.")
@@ -78,6 +82,20 @@ def committed_db(django_db_setup: None, django_db_blocker: Any) -> Iterator[None
 def enforced(settings: Any) -> None:
     """Tests run as production does, with the quickstart exception closed, unless they open it themselves."""
     settings.QUICKSTART_OPEN = False
+
+
+@pytest.fixture
+def within_a_minute() -> Iterator[None]:
+    """Ends a test that would hang if it were wrong. A bound on hanging, not on speed: right takes milliseconds."""
+
+    def ring(*_: object) -> NoReturn:
+        raise TimeoutError
+
+    before = signal.signal(signal.SIGALRM, ring)
+    signal.alarm(60)
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, before)
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import contextlib
-import time
 from urllib.parse import quote, quote_from_bytes
 
 import pytest
@@ -155,23 +154,21 @@ def test_a_picture_under_the_name_of_another_format_is_refused() -> None:
 @pytest.mark.parametrize(
     "sent",
     [
-        "iVBORw0KGgo" + "\n" * 30_000 + "!",
-        "/9j/" + "\r\n" * 15_000 + "!",
-        "iVBORw0KGgo" + "A" * 30_000 + "!",
-        "data:" + "a" * 30_000,
-        "data:a/" + "a" * 30_000,
-        "data:" + ";a=b" * 7_500,
-        "data:" + ";a=" * 10_000,
-        "data:text/plain" + ";a=b" * 7_500 + ";base64",
+        "iVBORw0KGgo" + "\n" * 2_000_000 + "!",
+        "/9j/" + "\r\n" * 1_000_000 + "!",
+        "iVBORw0KGgo" + "A" * 2_000_000 + "!",
+        "data:" + "a" * 2_000_000,
+        "data:a/" + "a" * 2_000_000,
+        "data:" + ";a=b" * 500_000,
+        "data:" + ";a=" * 500_000,
+        "data:text/plain" + ";a=b" * 500_000 + ";base64",
     ],
     ids=["line breaks", "other line breaks", "letters", "type", "subtype", "parameters", "empty parameters", "unended"],
 )
-def test_thirty_kilobytes_are_read_in_no_time_whatever_they_are(sent: str) -> None:
+@pytest.mark.usefixtures("within_a_minute")
+def test_megabytes_are_read_whatever_they_are(sent: str) -> None:
     """
-    A body may be 400 times as long, so reading has to be linear. (Thirty kilobytes of line breaks took three seconds of
-    processor time, and four times that for twice as many, while two parts of one pattern could both match them.)
+    Each character is looked at once. (Thirty kilobytes of line breaks took three seconds of processor time, and four
+    times that for twice as many, while two parts of one pattern could both match them: megabytes would take days.)
     """
-    started = time.process_time()
     assert read_content(sent).body == sent.encode()
-
-    assert time.process_time() - started < 0.5
