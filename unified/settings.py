@@ -14,6 +14,7 @@ import environ
 from django.core.exceptions import ImproperlyConfigured
 
 from unified.database import EmbeddedPostgres
+from unified.postgres_programs import make_folders
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -39,7 +40,7 @@ def development_secret() -> str:
     """The key a developer's machine signs with: made on first use, kept in the data folder, readable by its owner."""
     file = DATA_DIR / "secret_key"
     if not file.exists():
-        file.parent.mkdir(parents=True, exist_ok=True)
+        make_folders(file.parent)  # not with mkdir: a strict umask would keep the database's user out of it
         # Written whole under another name and then linked: a process that starts at the same moment sees the finished
         # key of whoever was first, never half of one.
         draft = file.with_name(f"secret_key.{os.getpid()}")
