@@ -35,7 +35,7 @@ def pytest_configure(config: pytest.Config) -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends the run in order, with all the servers it started
     global _cluster  # noqa: PLW0603
-    if not settings.SECRET_KEY:
+    if settings.EMBEDDED_POSTGRES is None and not settings.DATABASE_URL:
         raise pytest.UsageError("Run 'make test', or set DEBUG=1 in the environment.")
     if settings.EMBEDDED_POSTGRES is None or hasattr(config, "workerinput"):
         return
