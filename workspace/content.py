@@ -26,6 +26,7 @@ _DATA_URI = re.compile(
 _PICTURE_STARTS = ("iVBORw0KGgo", "/9j/", "R0lGOD", "UklGR", "AAAA")
 _BASE64 = re.compile(r"[A-Za-z0-9+/]+={0,2}")
 _NO_LINE_BREAKS = str.maketrans("", "", "\r\n")
+_WHITE_SPACE = re.compile(r"[ \t\r\n]")
 _NO_WHITE_SPACE = str.maketrans("", "", " \t\r\n")
 _DATA_HEADER_MAX_LENGTH = 512  # where the search for the comma ends: a longer header is no header
 _DATA_TYPE_MAX_LENGTH = 80
@@ -55,14 +56,22 @@ def read_content(sent: str) -> Content:
     uri = _DATA_URI.match(sent, 0, _DATA_HEADER_MAX_LENGTH)
     if uri is not None:
         return _read_data_uri(uri, sent[uri.end() :])
-    bare = sent.strip().translate(_NO_LINE_BREAKS)
-    if bare.startswith(_PICTURE_STARTS) and _BASE64.fullmatch(bare):
-        body = _decode_base64(bare)
-        if body is not None and images.sniff(body) is not None:
-            return _picture(body, declared=None)
-        if body is None and not bare.startswith("AAAA"):
-            raise images.InvalidImage("The content begins like a base64 picture but is not valid base64.")
-    return _text(sent.encode(), TEXT_TYPE)
+    return _read_bare_picture(sent) or _text(sent.encode(), TEXT_TYPE)
+
+
+def _read_bare_picture(sent: str) -> Content | None:
+    """The picture that `sent` is the base64 of, or None if it is none. Copies megabytes only where it has to."""
+    bare = sent.strip()
+    if not bare.startswith(_PICTURE_STARTS):
+        return None
+    if "\n" in bare or "\r" in bare:
+        bare = bare.translate(_NO_LINE_BREAKS)
+    if not _BASE64.fullmatch(bare):
+        return None
+    body = _decode_base64(bare)
+    if body is None and not bare.startswith("AAAA"):
+        raise images.InvalidImage("The content begins like a base64 picture but is not valid base64.")
+    return _picture(body, declared=None) if body is not None and images.sniff(body) is not None else None
 
 
 def _read_data_uri(uri: re.Match[str], payload: str) -> Content:
@@ -70,7 +79,7 @@ def _read_data_uri(uri: re.Match[str], payload: str) -> Content:
     if len(declared) > _DATA_TYPE_MAX_LENGTH:
         raise InvalidContent(f"The media type of the data: URI has more than {_DATA_TYPE_MAX_LENGTH} characters.")
     if uri["base64"]:
-        body = _decode_base64(payload.translate(_NO_WHITE_SPACE))
+        body = _decode_base64(payload.translate(_NO_WHITE_SPACE) if _WHITE_SPACE.search(payload) else payload)
         if body is None:
             raise InvalidContent("The data: URI says base64, but what follows is not valid base64.")
     else:
@@ -99,8 +108,10 @@ def _text(body: bytes, content_type: str) -> Content:
 
 def _decode_base64(text: str) -> bytes | None:
     """Standard base64, missing padding tolerated; None if it is anything else."""
-    digits = text.rstrip("=")
+    if len(text) % 4:
+        digits = text.rstrip("=")
+        text = digits + "=" * (-len(digits) % 4)
     try:
-        return base64.b64decode(digits + "=" * (-len(digits) % 4), validate=True)
+        return base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):
         return None

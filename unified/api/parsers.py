@@ -46,6 +46,7 @@ def loads(body: bytes) -> dict[str, Any]:
         text = body.decode()
     except UnicodeDecodeError:
         raise ParseError("The body is not UTF-8.") from None
+    del body  # megabytes, for a picture, which is in `text` now
     try:
         value = json.loads(
             text,
