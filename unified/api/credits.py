@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import OpenApiExample, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -23,6 +23,29 @@ class Credits(UnifiedViewSet):
             " that says what is missing, and nothing is written."
         ),
         request=inputs.DeductCreditsInput,
+        examples=[
+            OpenApiExample(
+                "By amount",
+                value={
+                    "user_id": "101902121794505144784",
+                    "amount": 2,
+                    "app_name": "imagegene",
+                    "description": "AI Art Generation - Landscape Style",
+                },
+                request_only=True,
+            ),
+            OpenApiExample(
+                "By price list",
+                value={
+                    "user_id": "101902121794505144784",
+                    "operation": "page",
+                    "quantity": 3,
+                    "app_name": "penora",
+                    "description": "Three pages",
+                },
+                request_only=True,
+            ),
+        ],
         responses=outputs.DeductCreditsAnswer,
     )
     def deduct(self, request: Request) -> Response:

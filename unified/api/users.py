@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from django.conf import settings
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import OpenApiExample, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -24,6 +24,18 @@ class Users(UnifiedViewSet):
         summary="Make sure that a person exists",
         description="Apps call this at every login. A repeat changes nothing and grants nothing.",
         request=inputs.CreateUserInput,
+        examples=[
+            OpenApiExample(
+                "At login",
+                value={
+                    "user_id": "101902121794505144784",
+                    "username": "Demo User",
+                    "email": "demo@example.com",
+                    "initial_credits": 50,
+                },
+                request_only=True,
+            )
+        ],
         responses={200: outputs.CreateUserAnswer, 201: outputs.CreateUserAnswer},
     )
     def create(self, request: Request) -> Response:

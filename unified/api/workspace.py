@@ -8,7 +8,7 @@ from typing import Any
 from django.http import HttpResponse, HttpResponseNotModified
 from django.utils.http import parse_etags
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiParameter, extend_schema
+from drf_spectacular.utils import OpenApiExample, OpenApiParameter, extend_schema
 from rest_framework.permissions import BasePermission, IsAuthenticated
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -35,6 +35,20 @@ class Workspace(UnifiedViewSet):
             "every app finds the project."
         ),
         request=inputs.SaveProjectInput,
+        examples=[
+            OpenApiExample(
+                "A text",
+                value={
+                    "user_id": "101902121794505144784",
+                    "app_source": "penora",
+                    "project_type": "page",
+                    "title": "A week in Lisbon",
+                    "content": "# A week in Lisbon",
+                    "metadata": {"style": "travel"},
+                },
+                request_only=True,
+            )
+        ],
         responses={201: outputs.SaveProjectAnswer},
     )
     def save(self, request: Request) -> Response:
