@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypedDict
 
@@ -14,7 +16,7 @@ from workspace.models import AppStorage, Project, ProjectContent, Storage
 @dataclass(frozen=True, slots=True)
 class ProjectPage:
     projects: list[Project]
-    count_by_app: dict[str, int]  # of everything that matches, whatever the page
+    count_by_app: Mapping[str, int]  # of everything that matches, whatever the page
     next_before_id: int | None  # where the next page starts, None on the last
 
 
@@ -44,7 +46,10 @@ def projects_of(
     limit: int | None = None,
     before_id: int | None = None,
 ) -> ProjectPage:
-    """The person's projects that match, newest first; all of them without `limit`. Two queries."""
+    """
+    The person's projects that match, newest first. One query for all of them, when the counts are those of the list
+    itself; two for a page.
+    """
     matching: QuerySet[Project] = Project.objects.filter(user=user)
     if app is not None:
         matching = matching.filter(app=app)
@@ -52,14 +57,15 @@ def projects_of(
         matching = matching.filter(title__icontains=title_contains)
     if project_type is not None:
         matching = matching.filter(project_type=project_type)
-    counts = dict(matching.order_by().values_list("app__slug").annotate(Count("id")))
     page = matching if before_id is None else matching.filter(id__lt=before_id)
     page = page.select_related("app").order_by("-id")
-    if limit is None:
-        return ProjectPage(list(page), counts, None)
-    projects = list(page[: limit + 1])
-    more = len(projects) > limit
+    projects = list(page if limit is None else page[: limit + 1])
+    more = limit is not None and len(projects) > limit
     projects = projects[:limit]
+    if limit is None and before_id is None:
+        counts: Mapping[str, int] = Counter(project.app.slug for project in projects)
+    else:
+        counts = dict(matching.order_by().values_list("app__slug").annotate(Count("id")))
     return ProjectPage(projects, counts, projects[-1].pk if more else None)
 
 

@@ -199,7 +199,8 @@ def test_reads_of_the_workspace_say_how_many_queries_they_are(alice: User, penor
         keep(alice, penora)
 
     for read, expected in (
-        (lambda: [project.app.slug for project in queries.projects_of(user=alice).projects], 2),
+        (lambda: [project.app.slug for project in queries.projects_of(user=alice).projects], 1),
+        (lambda: [project.app.slug for project in queries.projects_of(user=alice, limit=3).projects], 2),
         (lambda: [project.app.slug for project in queries.largest_projects(alice)], 1),
         (lambda: queries.storage_of(alice), 1),
         (lambda: queries.totals_by_app(alice), 1),
