@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
 import pytest
 from django.db import connection
 from django.test import Client
@@ -73,3 +77,23 @@ def test_a_database_that_is_gone_is_not_ready(committed_db: None, client: Client
 @pytest.mark.parametrize("path", ["/healthz", "/readyz"])
 def test_a_probe_only_looks(client: Client, path: str) -> None:
     assert client.post(path).status_code == 405
+
+
+def test_an_unknown_host_name_leaves_one_line_in_the_log_and_no_traceback() -> None:
+    """In a process of its own, with the logging that a service has."""
+    program = (
+        "import django; django.setup()\n"
+        "from django.test import Client\n"
+        "assert Client().get('/', headers={'Host': 'evil.example'}).status_code == 400\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env={**os.environ, "DEBUG": "1", "DJANGO_SETTINGS_MODULE": "unified.settings"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    (line,) = done.stderr.strip().splitlines()
+    assert " unified.requests " in line
+    assert "Traceback" not in done.stderr

@@ -50,7 +50,10 @@ def readyz(request: HttpRequest) -> JsonResponse:
     problems = _problems()
     if problems:
         logger.warning("not ready: %s", " ".join(problems))
-        return JsonResponse({"status": "unavailable", "problems": problems}, status=503, headers={"Retry-After": "5"})
+        answer = {"status": "unavailable", "problems": problems}
+        response = JsonResponse(answer, status=503, headers={"Retry-After": "5"})
+        response._has_been_logged = True  # type: ignore[attr-defined]  # just now, and with the reason
+        return response
     return JsonResponse({"status": "ok"})
 
 
