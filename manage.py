@@ -11,6 +11,7 @@ def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "unified.settings")
     from django.conf import settings
     from django.core.management import execute_from_command_line
+    from django.db import ProgrammingError
 
     from unified.database import DatabaseUnavailable
 
@@ -23,6 +24,12 @@ def main() -> None:
             execute_from_command_line(sys.argv)
     except DatabaseUnavailable as problem:
         sys.exit(f"Unified cannot reach its database: {problem}")
+    except ProgrammingError as problem:
+        if "relation" not in str(problem) or "does not exist" not in str(problem):
+            raise
+        sys.exit(
+            "The database has no tables yet: start the service once, or run 'manage.py migrate' and 'manage.py seed'."
+        )
     except KeyboardInterrupt:
         sys.exit(128 + signal.SIGINT)
 

@@ -15,6 +15,8 @@ from django.core import checks
 from django.core.exceptions import ImproperlyConfigured
 from django.db import connections
 
+from credits.models import MAX_AMOUNT
+
 OLDEST_POSTGRES = 150_000  # server_version_num
 SHORTEST_SECRET = 50  # characters
 _RATE = re.compile(r"[1-9][0-9]*/(s|sec|m|min|h|hour|d|day)")
@@ -35,9 +37,9 @@ def check_configuration(app_configs: Any, **kwargs: Any) -> Iterable[checks.Chec
                 hint="Make one with: python -c 'import secrets; print(secrets.token_urlsafe(50))'",
                 id="unified.E002",
             )
-        if not settings.ALLOWED_HOSTS or "*" in settings.ALLOWED_HOSTS:
+        if not settings.ALLOWED_HOSTS or any("*" in host or "/" in host for host in settings.ALLOWED_HOSTS):
             yield checks.Error(
-                "ALLOWED_HOSTS names no host, or every host, and DEBUG is off.",
+                "ALLOWED_HOSTS names no host, every host, or an address instead of a host, and DEBUG is off.",
                 hint="Set ALLOWED_HOSTS to the host names that this service is reached by, comma-separated.",
                 id="unified.E003",
             )
@@ -53,9 +55,9 @@ def check_configuration(app_configs: Any, **kwargs: Any) -> Iterable[checks.Chec
             hint="Unified needs PostgreSQL 15 or later; nothing else is supported.",
             id="unified.E005",
         )
-    if not 0 <= settings.INITIAL_CREDITS_DEFAULT <= settings.INITIAL_CREDITS_MAX:
+    if not 0 <= settings.INITIAL_CREDITS_DEFAULT <= min(settings.INITIAL_CREDITS_MAX, MAX_AMOUNT):
         yield checks.Error(
-            "UNIFIED_INITIAL_CREDITS is negative or above UNIFIED_INITIAL_CREDITS_MAX.",
+            f"UNIFIED_INITIAL_CREDITS is negative, above UNIFIED_INITIAL_CREDITS_MAX, or above {MAX_AMOUNT}.",
             hint="Every new user would be refused; lower the one or raise the other.",
             id="unified.E006",
         )

@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import secrets
 
+from django.conf import settings
 from django.db import transaction
 from PIL import Image, ImageDraw
 
@@ -56,6 +57,8 @@ def seed_registry() -> None:
 @transaction.atomic
 def seed_demo() -> None:
     """The person of the guide's samples: 50 credits at the start, 43 left, four projects of each app."""
+    if len(_PAGES) + len(_PICTURES) > settings.MAX_PROJECTS_PER_USER:
+        return  # a service that is set up to keep fewer has no room for the demonstration
     user, created = services.create_member(
         user_id=DEMO_USER_ID, username="Demo User", email="demo@example.com", initial_credits=50
     )

@@ -19,6 +19,7 @@ from unified.postgres_programs import make_folders
 BASE_DIR = Path(__file__).resolve().parent.parent
 
 env = environ.Env()
+ON, OFF = ("1", "true", "yes", "on"), ("0", "false", "no", "off")
 environ.Env.read_env(BASE_DIR / ".env")
 
 
@@ -30,9 +31,17 @@ def whole_number(name: str, default: int) -> int:
         raise ImproperlyConfigured(f"{name} is '{env.str(name)}', which is no whole number.") from None
 
 
+def switch(name: str, default: bool) -> bool:
+    """On or off from the environment. Anything else is refused: a mistyped switch must not mean off."""
+    word = env.str(name, "").lower()
+    if word in ("", *ON, *OFF):
+        return word in ON if word else default
+    raise ImproperlyConfigured(f"{name} is '{word}'; say on or off.")
+
+
 # What `make` says: this is a developer's machine. Only a default, so that the environment and .env have the last word.
-DEVELOPMENT = env.bool("UNIFIED_DEVELOPMENT", False)
-DEBUG = env.bool("DEBUG", DEVELOPMENT)
+DEVELOPMENT = switch("UNIFIED_DEVELOPMENT", False)
+DEBUG = switch("DEBUG", DEVELOPMENT)
 DATA_DIR: Path = BASE_DIR / env.str("UNIFIED_DATA_DIR", "var")
 
 
@@ -168,16 +177,16 @@ LOGIN_URL = "admin:login"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = not DEBUG
 SESSION_COOKIE_HTTPONLY = True
 SECURE_CONTENT_TYPE_NOSNIFF = True
-SECURE_SSL_REDIRECT = env.bool("SECURE_SSL_REDIRECT", not DEBUG)
+SECURE_SSL_REDIRECT = switch("SECURE_SSL_REDIRECT", not DEBUG)
 # The API refuses plain HTTP instead of redirecting: by then the key has been sent.
 SECURE_REDIRECT_EXEMPT = [r"^api/"]
 SECURE_HSTS_SECONDS = whole_number("SECURE_HSTS_SECONDS", 0 if DEBUG else 31_536_000)
 # These two bind hosts that are none of ours and are slow to take back, so only whoever knows the domain turns them on.
-SECURE_HSTS_INCLUDE_SUBDOMAINS = env.bool("SECURE_HSTS_INCLUDE_SUBDOMAINS", False)
-SECURE_HSTS_PRELOAD = env.bool("SECURE_HSTS_PRELOAD", False)
+SECURE_HSTS_INCLUDE_SUBDOMAINS = switch("SECURE_HSTS_INCLUDE_SUBDOMAINS", False)
+SECURE_HSTS_PRELOAD = switch("SECURE_HSTS_PRELOAD", False)
 SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
 # Only a proxy that always sets (or strips) this header may be trusted with it; hence off unless said so.
-SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if env.bool("BEHIND_TLS_PROXY", False) else None
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if switch("BEHIND_TLS_PROXY", False) else None
 X_FRAME_OPTIONS = "DENY"
 
 CORS_ALLOWED_ORIGINS = env.list("CORS_ALLOWED_ORIGINS", default=[])
@@ -215,7 +224,7 @@ REST_FRAMEWORK = {
 SPECTACULAR_SETTINGS = {
     "TITLE": "Unified API",
     "DESCRIPTION": (
-        "One credit pool, one 1 MB workspace and one sign-in for Penora, ImageGene and any app that joins.\n\n"
+        "One credit pool and one 1 MB workspace for Penora, ImageGene and any app that joins.\n\n"
         "Send `Authorization: Bearer <app key>`. Every POST takes an `Idempotency-Key`: the same key and body give the "
         "first answer again, so a call whose answer was lost may be repeated without fear."
     ),
@@ -242,7 +251,7 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = MAX_BODY_BYTES
 
 # The samples of the integration guide carry no credential. They run only while this is on, and only as
 # unified/api/authentication.py allows.
-QUICKSTART_OPEN = env.bool("UNIFIED_QUICKSTART_OPEN", DEVELOPMENT and DEBUG)
+QUICKSTART_OPEN = switch("UNIFIED_QUICKSTART_OPEN", DEVELOPMENT and DEBUG)
 
 INITIAL_CREDITS_DEFAULT = whole_number("UNIFIED_INITIAL_CREDITS", 50)
 INITIAL_CREDITS_MAX = whole_number("UNIFIED_INITIAL_CREDITS_MAX", 1_000)
@@ -252,6 +261,10 @@ IDEMPOTENCY_WAIT_MS = whole_number("UNIFIED_IDEMPOTENCY_WAIT_MS", 2_000)
 IDEMPOTENCY_KEPT_DAYS = whole_number("UNIFIED_IDEMPOTENCY_KEPT_DAYS", 7)
 
 # --- Logs: one line an event, on standard error ----------------------------------------------------------------------
+
+LOG_LEVEL = env.str("LOG_LEVEL", "").upper() or "INFO"
+if LOG_LEVEL not in ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"):
+    raise ImproperlyConfigured(f"LOG_LEVEL is '{LOG_LEVEL}'; say DEBUG, INFO, WARNING, ERROR or CRITICAL.")
 
 LOGGING = {
     "version": 1,
@@ -267,7 +280,7 @@ LOGGING = {
         "nowhere": {"class": "logging.NullHandler"},
         "stderr": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["request_id"]},
     },
-    "root": {"handlers": ["stderr"], "level": env.str("LOG_LEVEL", "INFO")},
+    "root": {"handlers": ["stderr"], "level": LOG_LEVEL},
     "loggers": {
         # Each request is logged once, by unified.requests; of Django's own lines only crashes are kept, and once.
         "django": {"handlers": [], "propagate": True},

@@ -497,6 +497,7 @@ UNSAFE = [
     pytest.param({"ALLOWED_HOSTS": "unified.example,*"}, "unified.E003", "Set ALLOWED_HOSTS", id="every-host"),
     pytest.param({"DATABASE_URL": ""}, "unified.E004", "Set DATABASE_URL=postgres://", id="no-database"),
     pytest.param({"DATABASE_URL": "sqlite:////tmp/unified.sqlite"}, "unified.E005", "PostgreSQL 15", id="sqlite"),
+    pytest.param({"ALLOWED_HOSTS": "https://unified.example"}, "unified.E003", "Set ALLOWED_HOSTS", id="an-address"),
     pytest.param({"UNIFIED_INITIAL_CREDITS": "1001"}, "unified.E006", "lower the one or raise", id="too-generous"),
     pytest.param({"UNIFIED_INITIAL_CREDITS": "-1"}, "unified.E006", "lower the one or raise", id="negative"),
     pytest.param({"UNIFIED_IDEMPOTENCY_KEPT_DAYS": "6"}, "unified.E007", "at least 7 days", id="forgetful"),

@@ -211,7 +211,7 @@ def _from_drf(exc: drf.APIException) -> ApiError:
         return ApiError("validation_error", f"{name}: {messages[0]}", fields=fields)
     if isinstance(exc, drf.NotAuthenticated):
         hint = (
-            " Without one, only calls from this machine itself, with JSON bodies, are let in."
+            " Without one, only calls from this machine itself, with JSON bodies and from no web page, are let in."
             * settings.QUICKSTART_OPEN
         )
         exc = drf.AuthenticationFailed(f"Send 'Authorization: Bearer <app key>'.{hint}")

@@ -106,7 +106,12 @@ class DeductCreditsInput(serializers.Serializer[Any]):
 
 
 class TransactionsQuery(UserQuery):
-    limit = QueryNumberField(min_value=1, max_value=MAX_PAGE, default=DEFAULT_TRANSACTIONS)
+    limit = QueryNumberField(
+        min_value=1,
+        max_value=MAX_PAGE,
+        default=DEFAULT_TRANSACTIONS,
+        help_text="How many at a time, 1 to 500; 50 if left out.",
+    )
     cursor = CursorField("transactions", required=False)
     app = app_field(required=False)
     type = serializers.ChoiceField(choices=LedgerEntry.Type.values, required=False)

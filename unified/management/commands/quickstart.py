@@ -42,6 +42,8 @@ class Command(BaseCommand):
         # moment in which we know of it, and leave it behind.
         signal.signal(signal.SIGINT, self._take_note)
         signal.signal(signal.SIGTERM, self._take_note)
+        if not settings.DEBUG:
+            raise CommandError("DEBUG is off: this makes demo data and keys, which do not belong in production.")
         port = self._free_port()
         facts = self._prepared(port)
         connections.close_all()
@@ -163,6 +165,7 @@ def _server_command(port: int) -> list[str]:
         *(sys.executable, "-m", "granian", "--interface", "wsgi", "--host", HOST, "--port", str(port)),
         *("--workers", os.environ.get("UNIFIED_WORKERS", "1")),
         *("--blocking-threads", os.environ.get("UNIFIED_THREADS", "8")),
+        "--respawn-failed-workers",  # or one worker that is killed would end the whole service
         *("--log-level", "error", "unified.wsgi:application"),
     ]
 
