@@ -151,7 +151,7 @@ def as_api_error(exc: Exception, *, member: User | None, request: Any) -> ApiErr
         return body_too_large()
     if isinstance(exc, SuspiciousOperation):
         return ApiError("validation_error", "The request is malformed.", fields={})
-    if isinstance(exc, (OperationalError, InterfaceError)) or _sqlstate(exc) == READ_ONLY:
+    if isinstance(exc, (OperationalError, InterfaceError)) or sqlstate_of(exc) == READ_ONLY:
         return _database_trouble(exc, writes=request.method not in ("GET", "HEAD", "OPTIONS"))
     return internal_error(request, exc)
 
@@ -185,7 +185,7 @@ def _database_trouble(exc: Exception, *, writes: bool) -> ApiError:
     503. A transaction that the server says is undone left nothing. When the connection broke instead, a commit may or
     may not have arrived, and only a repeat with the same key can tell.
     """
-    sqlstate = _sqlstate(exc)
+    sqlstate = sqlstate_of(exc)
     if sqlstate == READ_ONLY:
         connection.close()  # a former primary: the next connection should find the present one
     logger.error("database trouble, SQLSTATE %s: %s", sqlstate or "none", str(exc).strip())
@@ -199,7 +199,7 @@ def _database_trouble(exc: Exception, *, writes: bool) -> ApiError:
     return ApiError("service_unavailable", details, headers={"Retry-After": "2"})
 
 
-def _sqlstate(exc: Exception) -> str:
+def sqlstate_of(exc: Exception) -> str:
     """PostgreSQL's code for what happened, or nothing where the server said nothing."""
     return getattr(exc.__cause__, "pgcode", None) or ""
 
@@ -241,6 +241,11 @@ def _messages(detail: Any) -> dict[str, list[str]]:
     }
 
 
+def _upgrades(member: User | None) -> list[dict[str, Any]]:
+    """What every refusal for want of credits or room offers."""
+    return [described_upgrade(step) for step in upgrades_for(member)] if member else []
+
+
 def _insufficient_credits(exc: Any, member: User | None) -> ApiError:
     return ApiError(
         "insufficient_credits",
@@ -248,7 +253,7 @@ def _insufficient_credits(exc: Any, member: User | None) -> ApiError:
         credits=exc.available,
         needed=exc.needed,
         shortfall=exc.needed - exc.available,
-        upgrade=[described_upgrade(step) for step in upgrades_for(member)] if member else [],
+        upgrade=_upgrades(member),
     )
 
 
@@ -259,7 +264,7 @@ def _storage_limit_exceeded(exc: Any, member: User | None) -> ApiError:
         needed_bytes=exc.needed_bytes,
         available_bytes=exc.available_bytes,
         largest=outputs.largest(largest_projects(member)) if member else [],
-        upgrade=[described_upgrade(step) for step in upgrades_for(member)] if member else [],
+        upgrade=_upgrades(member),
     )
 
 

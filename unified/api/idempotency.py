@@ -21,7 +21,7 @@ from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 
 from unified.api.authentication import caller_of
-from unified.api.errors import ApiError, EarlierAnswer
+from unified.api.errors import ApiError, EarlierAnswer, sqlstate_of
 from unified.api.models import IdempotencyRecord
 
 _KEY = re.compile(r"[\x21-\x7e]{1,255}")
@@ -73,7 +73,7 @@ class Attempt:
                 inserted = cursor.fetchone()
                 cursor.execute("SET LOCAL lock_timeout TO DEFAULT")
         except OperationalError as trouble:
-            if getattr(trouble.__cause__, "pgcode", None) != _LOCK_NOT_AVAILABLE:
+            if sqlstate_of(trouble) != _LOCK_NOT_AVAILABLE:
                 raise
             raise ApiError(
                 "request_in_progress",
