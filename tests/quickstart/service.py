@@ -206,9 +206,19 @@ class Service:
         return list(self._seen.values())
 
     def worker(self) -> psutil.Process:
-        """The process that answers requests: granian's only child that has threads to answer with."""
+        """The process that answers requests, once it is there: granian's only child that has threads to answer with."""
         granian = next(one for one in self.processes() if is_running(one) and "granian" in one.cmdline())
-        return max(granian.children(), key=lambda child: child.memory_info().rss)
+
+        def sizes() -> list[tuple[int, psutil.Process]]:
+            """Of the children that run. There are none between a worker that was killed and the next one."""
+            found = []
+            for child in granian.children():
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    if is_running(child):
+                        found.append((child.memory_info().rss, child))
+            return found
+
+        return max(wait_for(sizes, what="a web worker"), key=lambda found: found[0])[1]  # type: ignore[no-any-return]
 
     def postmaster(self) -> psutil.Process:
         pid = int((EmbeddedPostgres(self.data_dir).cluster / "postmaster.pid").read_text().split("\n")[0])
