@@ -11,11 +11,12 @@ from datetime import datetime
 from typing import ClassVar
 
 from django.contrib.auth.models import AbstractBaseUser, BaseUserManager, PermissionsMixin
-from django.core.validators import RegexValidator
+from django.core.validators import MaxValueValidator, RegexValidator
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
 
+MAX_MONTHLY_CREDITS = 1_000_000  # what one entry can bring in
 USER_ID_MAX_LENGTH = 255
 LABEL_MAX_LENGTH = 100
 
@@ -31,7 +32,11 @@ class Plan(models.Model):
     slug = models.SlugField(max_length=50, unique=True)
     name = models.CharField(max_length=100)
     storage_limit_bytes = models.PositiveBigIntegerField()
-    monthly_credits = models.PositiveIntegerField(default=0)
+    monthly_credits = models.PositiveIntegerField(
+        default=0,
+        validators=[MaxValueValidator(MAX_MONTHLY_CREDITS)],
+        help_text="Credits for each month on the plan; they expire with the month.",
+    )
     rank = models.PositiveSmallIntegerField(help_text="Higher is more: upgrades are the plans of a higher rank.")
     is_default = models.BooleanField(default=False, help_text="The plan new people start on; exactly one.")
     is_offered = models.BooleanField(default=True, help_text="Offered to people as an upgrade.")
@@ -39,7 +44,10 @@ class Plan(models.Model):
     class Meta:
         ordering = ("rank", "slug")
         constraints: ClassVar = [
-            models.UniqueConstraint(fields=["is_default"], condition=Q(is_default=True), name="plan_one_default")
+            models.UniqueConstraint(fields=["is_default"], condition=Q(is_default=True), name="plan_one_default"),
+            models.CheckConstraint(
+                condition=Q(monthly_credits__lte=MAX_MONTHLY_CREDITS), name="plan_monthly_credits_range"
+            ),
         ]
 
     def __str__(self) -> str:
@@ -78,6 +86,9 @@ class User(AbstractBaseUser, PermissionsMixin):
     username = models.CharField("name", max_length=255, help_text="What the person is called; not unique.")
     email = models.EmailField("e-mail", max_length=254, db_index=True, help_text="For contact; never identifies.")
     plan = models.ForeignKey(Plan, on_delete=models.PROTECT, related_name="users")
+    plan_since = models.DateTimeField(
+        db_default=Now(), editable=False, help_text="From when the months of their plan are counted."
+    )
     is_active = models.BooleanField(default=True, help_text="Unset this instead of deleting: the person is locked out.")
     is_staff = models.BooleanField(default=False, help_text="May sign in to the admin.")
     date_joined = models.DateTimeField(db_default=Now(), editable=False)

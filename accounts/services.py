@@ -119,6 +119,32 @@ def make_default_plan(*, slug: str) -> Plan:
     return plans[slug]
 
 
+def lock_user(*, user: User) -> User:
+    """
+    The person as they are now. Locks: their row, until the caller's transaction ends.
+
+    The plan is not joined: when a row that was waited for comes back changed, PostgreSQL holds it against what it had
+    joined before, and one whose plan has changed meanwhile would not be found.
+    """
+    return User.objects.select_for_update(no_key=True).get(pk=user.pk)
+
+
+@transaction.atomic
+def change_plan(*, user: User, plan: Plan, restart_months: bool) -> User:
+    """
+    Puts the person on `plan`; with `restart_months` its months are counted from now, else as they were. Room and
+    credits follow in `unified.services.change_plan`. Locks: the user's row.
+    """
+    member = lock_user(user=user)
+    if member.plan_id != plan.pk:
+        member.plan = plan
+        if restart_months:
+            member.plan_since = Now()
+        member.save(update_fields=["plan", "plan_since"])
+        member.refresh_from_db(fields=["plan_since"])
+    return member
+
+
 @transaction.atomic
 def create_key(*, app: App, label: str, mode: str = "live", expires_at: datetime | None = None) -> tuple[AppKey, str]:
     """A new key for `app` and its text. The text is not kept: show it now or never."""

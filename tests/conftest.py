@@ -7,15 +7,18 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any, NoReturn
 
 import pytest
 from django.conf import settings
 from django.db import connection
 from django.test.utils import setup_databases, teardown_databases
+from django.utils import timezone
 
 from accounts import services as accounts
 from accounts.models import App, User
+from credits.models import Operation
 from tests.client import ApiClient
 from unified import seed, services
 from unified.database import temporary_cluster
@@ -55,6 +58,8 @@ def django_db_setup(django_test_environment: None, django_db_blocker: Any) -> It
     with django_db_blocker.unblock():
         made = setup_databases(verbosity=0, interactive=False, aliases={"default"}, serialized_aliases=set())
         seed.seed_registry()
+        # A price list that has held for a while, so that tests can make newer versions that began a minute ago.
+        Operation.objects.update(starts_at=timezone.now() - timedelta(days=365))
     yield
     with django_db_blocker.unblock():
         teardown_databases(made, verbosity=0)

@@ -1,13 +1,42 @@
-"""Writes that need more than one domain: what a new person gets, all of it or nothing."""
+"""
+Writes that need more than one domain, all of it or nothing: what a new person gets, what a plan gives, holds that set
+credits and room aside, and projects that are paid for as they are saved.
+
+Locks, in this order: the person's row, the account, the hold, the storage row, the project.
+"""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
 
 from django.db import transaction
 
 from accounts import services as accounts
-from accounts.models import App, User
+from accounts.models import App, Plan, User
 from credits import services as credits
+from credits.models import Hold, LedgerEntry, Operation
 from workspace import services as workspace
+from workspace.models import Project, Storage
+
+
+@dataclass(frozen=True, slots=True)
+class Charge:
+    """What is to be paid at once: `amount` credits, priced from `operation` and `quantity` if it was."""
+
+    amount: int
+    description: str
+    operation: Operation | None = None
+    quantity: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class HeldCharge:
+    """What is to be paid from a hold: `amount` credits of it, or all."""
+
+    hold: Hold
+    amount: int | None = None
+    description: str | None = None
 
 
 @transaction.atomic
@@ -16,7 +45,8 @@ def create_member(
 ) -> tuple[User, bool]:
     """
     The person with this id and whether they were made just now: with an account, `initial_credits` (0 and more) as its
-    first entry, and room in the workspace. An existing person is left as they are and given nothing.
+    first entry, what their plan gives in a month, and room in the workspace. An existing person is left as they are and
+    given nothing.
 
     Raises accounts.services.InvalidUserId and NoDefaultPlan, credits.services.InvalidAmount. Locks: the new rows;
     concurrent callers for the same id wait for the first one's transaction and then find the person whole.
@@ -26,5 +56,105 @@ def create_member(
         credits.open_account(user=user)
         workspace.open_storage(user=user)
         if initial_credits:
-            credits.grant(user=user, amount=initial_credits, description="Welcome credits", app=app)
+            credits.grant(
+                user=user,
+                amount=initial_credits,
+                source=LedgerEntry.Source.SIGNUP,
+                description="Welcome credits",
+                app=app,
+            )
+        if user.plan.monthly_credits:
+            credits.grant_plan_credits(user=user)
     return user, created
+
+
+@transaction.atomic
+def change_plan(*, user: User, plan: Plan) -> User:
+    """
+    Puts the person on `plan`, with its room and its month's credits. A month that a former plan has given credits for
+    goes on, and the new plan gives what it gives more; else the months are counted from now. What is left of the former
+    plan's credits stays until it expires.
+
+    Raises workspace.services.StorageLimitExceeded if they keep more than the plan has room for; then nothing is
+    written. Locks: the user's row, the account, the storage row.
+    """
+    member = accounts.lock_user(user=user)
+    restart_months = not credits.has_plan_credits(user=member)
+    member = accounts.change_plan(user=member, plan=plan, restart_months=restart_months)
+    credits.grant_plan_credits(user=member)
+    workspace.change_limit(user=member, limit_bytes=plan.storage_limit_bytes)
+    return member
+
+
+@transaction.atomic
+def reserve(*, user: User, app: App, storage_bytes: int | None = None, **terms: Any) -> tuple[Hold, int]:
+    """
+    Holds credits (see `credits.services.reserve`) and, with `storage_bytes`, room for as long. The hold, and what can
+    be spent now. Also raises workspace.services.StorageLimitExceeded. Locks: the account, the storage row.
+    """
+    hold, spendable = credits.reserve(user=user, app=app, **terms)
+    if storage_bytes:
+        workspace.reserve_room(user=user, reservation_id=hold.pk, size_bytes=storage_bytes, expires_at=hold.expires_at)
+    return hold, spendable
+
+
+@transaction.atomic
+def capture(*, held: HeldCharge, project_code: str | None = None) -> Hold:
+    """
+    Pays from a hold (see `credits.services.capture`), and gives up the room that it had reserved.
+    Locks: the account, the hold, the storage row if there is room to give up.
+    """
+    hold = credits.capture(hold=held.hold, amount=held.amount, description=held.description, project_code=project_code)
+    workspace.release_room(user=hold.account.user, reservation_id=hold.pk)
+    return hold
+
+
+@transaction.atomic
+def release(*, hold: Hold) -> Hold:
+    """
+    Frees the credits (see `credits.services.release`) and the room of a hold.
+    Locks: the account, the hold, the storage row if there is room to free.
+    """
+    hold = credits.release(hold=hold)
+    workspace.release_room(user=hold.account.user, reservation_id=hold.pk)
+    return hold
+
+
+@transaction.atomic
+def save_paid_project(
+    *, user: User, app: App, payment: Charge | HeldCharge, **project: Any
+) -> tuple[Project, Storage, LedgerEntry, int]:
+    """
+    Saves a project (see `workspace.services.save_project`) and pays for it: both or neither. The project, the storage,
+    the deduction, which names the project's code, and what can be spent now. The room that a hold has reserved is the
+    project's to use. A hold pays for one project only: one that was captured already is refused.
+
+    Raises what either raises; a want of credits, or a hold that has ended, before anything else. Locks: the account,
+    the hold, the storage row, the project.
+    """
+    # What decides is locked before what follows from it is written; the bill is written last, as it names the project.
+    if isinstance(payment, Charge):
+        credits.require(user=user, amount=payment.amount)
+    else:
+        credits.require_active(hold=payment.hold, amount=payment.amount)
+        workspace.release_room(user=user, reservation_id=payment.hold.pk)
+    saved, storage = workspace.save_project(user=user, app=app, **project)
+    if isinstance(payment, Charge):
+        entry, spendable = credits.deduct(
+            user=user,
+            app=app,
+            amount=payment.amount,
+            description=payment.description,
+            operation=payment.operation,
+            quantity=payment.quantity,
+            project_code=saved.code,
+        )
+        return saved, storage, entry, spendable
+    hold = credits.capture(
+        hold=payment.hold,
+        amount=payment.amount,
+        description=payment.description,
+        project_code=saved.code,
+    )
+    assert hold.entry is not None and hold.spendable_after is not None  # noqa: S101, PT018  it was captured just now
+    return saved, storage, hold.entry, hold.spendable_after

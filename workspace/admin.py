@@ -8,7 +8,7 @@ from django.contrib import admin
 from django.template.defaultfilters import filesizeformat
 
 from accounts.admin import ReadOnlyAdmin
-from workspace.models import AppStorage, Project, ProjectContent, Storage
+from workspace.models import AppStorage, Project, ProjectContent, Reservation, Storage
 
 
 @admin.register(Storage)
@@ -30,6 +30,23 @@ class StorageAdmin(ReadOnlyAdmin):
     @admin.display(description="full")
     def percentage(self, storage: Storage) -> str:
         return f"{100 * storage.used_bytes / storage.limit_bytes:.1f} %" if storage.limit_bytes else "–"
+
+
+@admin.register(Reservation)
+class ReservationAdmin(ReadOnlyAdmin):
+    list_display = ("id", "user", "size", "expires_at")
+    list_filter = ("expires_at",)
+    list_select_related = ("storage__user",)
+    search_fields = ("id", "storage__user__user_id", "storage__user__username", "storage__user__email")
+    search_help_text = "Hold id, user id, name or e-mail"
+
+    @admin.display(description="user")
+    def user(self, reservation: Reservation) -> str:
+        return str(reservation.storage.user)
+
+    @admin.display(description="size", ordering="size_bytes")
+    def size(self, reservation: Reservation) -> str:
+        return filesizeformat(reservation.size_bytes)
 
 
 @admin.register(AppStorage)

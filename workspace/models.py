@@ -28,7 +28,9 @@ class Storage(models.Model):
     )
     limit_bytes = models.PositiveBigIntegerField()
     used_bytes = models.PositiveBigIntegerField(default=0)
-    reserved_bytes = models.PositiveBigIntegerField(default=0, help_text="Claimed by holds, not yet used.")
+    reserved_bytes = models.PositiveBigIntegerField(
+        default=0, help_text="Sum of the reservations, those whose time is over and that nobody has removed included."
+    )
     project_count = models.PositiveIntegerField(default=0)
 
     class Meta:
@@ -48,6 +50,26 @@ class Storage(models.Model):
     @property
     def available_bytes(self) -> int:
         return self.limit_bytes - self.used_bytes - self.reserved_bytes
+
+
+class Reservation(models.Model):
+    """
+    Room kept free for something that is being made, until it is saved, given up, or `expires_at` has come. Guarded by
+    the storage row's lock.
+    """
+
+    id = models.UUIDField(primary_key=True, editable=False, help_text="Of the hold that it goes with.")
+    storage = models.ForeignKey(Storage, on_delete=models.PROTECT, related_name="reservations")
+    size_bytes = models.PositiveBigIntegerField()
+    expires_at = models.DateTimeField(db_index=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.CheckConstraint(condition=Q(size_bytes__gte=1), name="reservation_of_something")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.size_bytes} bytes until {self.expires_at:%Y-%m-%d %H:%M}"
 
 
 class AppStorage(models.Model):

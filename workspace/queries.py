@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypedDict
 
-from django.db.models import Count, QuerySet
+from django.db.models import Count, OuterRef, QuerySet, Subquery, Sum
+from django.db.models.functions import Now
 
 from accounts.models import App, User
-from workspace.models import AppStorage, Project, ProjectContent, Storage
+from workspace.models import AppStorage, Project, ProjectContent, Reservation, Storage
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,9 +27,17 @@ class AppTotals(TypedDict):
 
 
 def storage_of(user: User) -> Storage:
-    """The person's storage as it is now; an empty one, not saved, if there is none yet. One query."""
-    storage = Storage.objects.filter(user=user).first()
-    return storage or Storage(user=user, limit_bytes=user.plan.storage_limit_bytes)
+    """
+    The person's storage as it is now, without reservations whose time is over; an empty one, not saved, if there is
+    none yet. One query.
+    """
+    due = Reservation.objects.filter(storage=OuterRef("pk"), expires_at__lte=Now()).order_by()
+    due_bytes = due.values("storage").annotate(total=Sum("size_bytes")).values("total")
+    storage = Storage.objects.filter(user=user).annotate(due_bytes=Subquery(due_bytes)).first()
+    if storage is None:
+        return Storage(user=user, limit_bytes=user.plan.storage_limit_bytes)
+    storage.reserved_bytes -= int(storage.due_bytes or 0)
+    return storage
 
 
 def totals_by_app(user: User) -> dict[str, AppTotals]:

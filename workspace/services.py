@@ -8,17 +8,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
-from django.db.models import F
+from django.db.models import F, QuerySet
+from django.db.models.functions import Now
 
 from accounts.models import App, User
 from workspace import codes
 from workspace.content import Content
-from workspace.models import AppStorage, Project, ProjectContent, Storage
+from workspace.models import AppStorage, Project, ProjectContent, Reservation, Storage
 
 METADATA_MAX_BYTES = 8 * 1024
 CODE_ATTEMPTS = 20
@@ -115,13 +118,83 @@ def save_project(
     return project, storage
 
 
+@transaction.atomic
+def change_limit(*, user: User, limit_bytes: int) -> Storage:
+    """
+    Gives the person `limit_bytes` of room. Raises StorageLimitExceeded if they use or have reserved more; then nothing
+    is written. Locks: the storage row.
+    """
+    storage = _locked_storage(user)
+    taken = storage.used_bytes + storage.reserved_bytes
+    if taken > limit_bytes:
+        raise StorageLimitExceeded(needed_bytes=taken, available_bytes=limit_bytes, limit_bytes=limit_bytes)
+    storage.limit_bytes = limit_bytes
+    storage.save(update_fields=["limit_bytes"])
+    return storage
+
+
+@transaction.atomic
+def reserve_room(*, user: User, reservation_id: UUID, size_bytes: int, expires_at: datetime) -> Reservation:
+    """
+    Keeps `size_bytes` (1 and more) free until `expires_at`. Raises StorageLimitExceeded; then nothing is written.
+    Locks: the storage row.
+    """
+    storage = _locked_storage(user)
+    if size_bytes > storage.available_bytes:
+        raise StorageLimitExceeded(
+            needed_bytes=size_bytes, available_bytes=storage.available_bytes, limit_bytes=storage.limit_bytes
+        )
+    storage.reserved_bytes += size_bytes
+    storage.save(update_fields=["reserved_bytes"])
+    return Reservation.objects.create(id=reservation_id, storage=storage, size_bytes=size_bytes, expires_at=expires_at)
+
+
+@transaction.atomic
+def release_room(*, user: User, reservation_id: UUID) -> None:
+    """Gives the reservation's room back, if there is such a reservation (yet). Locks: the storage row, if there is."""
+    if not Reservation.objects.filter(pk=reservation_id).exists():
+        return
+    storage = _locked_storage(user)
+    _remove(storage, Reservation.objects.filter(pk=reservation_id, storage=storage))
+
+
+@transaction.atomic
+def release_due_room(*, user: User) -> bool:
+    """Gives back what reservations whose time is over still claim; whether there was any. Locks: the storage row."""
+    before = Reservation.objects.filter(storage=user.pk, expires_at__lte=Now()).exists()
+    if before:
+        _locked_storage(user)
+    return before
+
+
+def users_with_due_room(*, after_id: int = 0, limit: int) -> list[User]:
+    """Up to `limit` people, by row id and after the one with `after_id`, with a reservation whose time is over."""
+    due = Reservation.objects.filter(expires_at__lte=Now(), storage__gt=after_id).order_by("storage")
+    return list(User.objects.filter(pk__in=due.values("storage").distinct()[:limit]).order_by("pk"))
+
+
 def _locked_storage(user: User) -> Storage:
-    """The person's storage row, locked until the transaction ends; made here at a person's first use."""
+    """
+    The person's storage row, locked until the transaction ends, without reservations whose time is over by the
+    database's clock; made here at a person's first use.
+    """
     try:
-        return Storage.objects.select_for_update().get(user=user)
+        storage = Storage.objects.select_for_update().get(user=user)
     except Storage.DoesNotExist:
         open_storage(user=user)
-        return Storage.objects.select_for_update().get(user=user)
+        storage = Storage.objects.select_for_update().get(user=user)
+    if storage.reserved_bytes:
+        _remove(storage, Reservation.objects.filter(storage=storage, expires_at__lte=Now()))
+    return storage
+
+
+def _remove(storage: Storage, reservations: QuerySet[Reservation]) -> None:
+    """Removes reservations and what they claim. `storage` must be locked by the caller."""
+    gone = list(reservations)
+    if gone:
+        Reservation.objects.filter(pk__in=[reservation.pk for reservation in gone]).delete()
+        storage.reserved_bytes -= sum(reservation.size_bytes for reservation in gone)
+        storage.save(update_fields=["reserved_bytes"])
 
 
 def _count(storage: Storage, *, app: App, size_bytes: int, projects: int) -> None:

@@ -40,6 +40,18 @@ INVARIANTS: Final[dict[str, str]] = {
         FROM workspace_project p LEFT JOIN workspace_storage s ON s.user_id = p.user_id
         WHERE s.user_id IS NULL GROUP BY p.user_id
     """,
+    "each person's reserved bytes are the sum of their reservations": """
+        SELECT 'storage ' || s.user_id, COALESCE(r.bytes, 0), s.reserved_bytes
+        FROM workspace_storage s
+        LEFT JOIN (SELECT storage_id, SUM(size_bytes) AS bytes FROM workspace_reservation GROUP BY storage_id) r
+            ON r.storage_id = s.user_id
+        WHERE s.reserved_bytes <> COALESCE(r.bytes, 0)
+    """,
+    "whoever has reservations has a storage row": """
+        SELECT 'reservation ' || r.id, 'a storage row', 'none'
+        FROM workspace_reservation r LEFT JOIN workspace_storage s ON s.user_id = r.storage_id
+        WHERE s.user_id IS NULL
+    """,
     "nobody uses more than their limit": """
         SELECT 'storage ' || user_id, limit_bytes, used_bytes + reserved_bytes
         FROM workspace_storage WHERE used_bytes + reserved_bytes > limit_bytes OR used_bytes < 0 OR reserved_bytes < 0

@@ -17,7 +17,7 @@ from accounts import services
 from accounts.models import RESERVED_APP_SLUGS, App, Plan, User
 from accounts.queries import find_user, upgrades_for
 from credits.models import LedgerEntry, Operation
-from credits.queries import account_of
+from credits.queries import position_of
 from tests.conftest import make_user
 from unified import seed
 from workspace.models import Project, Storage
@@ -199,7 +199,7 @@ def test_the_demo_person_has_the_guides_numbers_and_is_made_once(db: None) -> No
         assert out.getvalue().strip() == "Apps, plans and prices are registered."
 
         demo = User.objects.get(user_id="101902121794505144784")
-        assert account_of(demo).spendable == 43
+        assert position_of(demo).spendable == 43
         by_app = [Project.objects.filter(user=demo, app__slug=slug).count() for slug in ("penora", "imagegene")]
         assert by_app == [4, 4]
         entries = LedgerEntry.objects.filter(account=demo.pk)

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import Group
 from django.test import Client
+from django.utils import timezone
 
 from accounts import services as accounts
 from accounts.models import App, AppKey, User
-from unified import seed
+from credits import services as credits
+from credits.models import AdjustmentLimit, LedgerEntry
+from tests.conftest import make_user
+from unified import seed, services
 from unified.api.models import IdempotencyRecord
+
+GIFT = LedgerEntry.Source.PROMOTION
 
 
 @pytest.fixture
@@ -29,6 +37,18 @@ def record(db: None) -> IdempotencyRecord:
     return IdempotencyRecord.objects.create(
         caller="app:penora", route="unified/deduct-credits", key="k1", request_digest=b"\0" * 32, status=200, body="{}"
     )
+
+
+@pytest.fixture
+def dealings(imagegene: App) -> User:
+    """A person with a lot, something spent of it, a hold that claims the rest and room, and a role with a limit."""
+    user = make_user("dealer", initial_credits=0)
+    tomorrow = timezone.now() + timedelta(days=1)
+    credits.grant(user=user, amount=9, source=GIFT, description="A gift for a day", expires_at=tomorrow)
+    credits.deduct(user=user, app=imagegene, amount=4, description="A picture")
+    services.reserve(user=user, app=imagegene, amount=5, description="Another", storage_bytes=1_000)
+    AdjustmentLimit.objects.create(group=Group.objects.create(name="Support"), per_adjustment=10, per_day=50)
+    return user
 
 
 @pytest.fixture

@@ -212,26 +212,56 @@ def test_an_app_that_is_switched_off_is_refused_at_once(
 
 def test_a_price_is_changed_by_a_new_version_and_a_version_never_changes(penora: App, staff: Client) -> None:
     first = Operation.objects.get(slug="page")
+    now = timezone.now()
     data = {
         "slug": "page",
-        "version": "2",
         "app": str(penora.pk),
         "name": "Page",
         "unit": "page",
         "credits": "4",
-        "starts_at_0": "2026-01-01",
-        "starts_at_1": "00:00:00",
+        "starts_at_0": f"{now:%Y-%m-%d}",
+        "starts_at_1": f"{now:%H:%M:%S}",
         "is_active": "on",
     }
 
-    assert staff.post(page(Operation, "change", first.pk), {**data, "version": "1"}).status_code == 403
+    assert staff.post(page(Operation, "change", first.pk), data).status_code == 403
+    assert b'value="' + f"{timezone.now():%Y-%m-%d}".encode() in staff.get(page(Operation, "add")).content
     response = staff.post(page(Operation, "add"), data)
 
     assert response.status_code == 302
     assert price(operation="page", quantity=2)[1] == 8
     assert Operation.objects.get(pk=first.pk).credits == 1
-    assert problems(staff.post(page(Operation, "add"), data))  # the version is taken
-    assert problems(staff.post(page(Operation, "add"), {**data, "version": "3", "credits": "0"}))
+    assert Operation.objects.get(slug="page", credits=4).version == 2
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"credits": "0"}, "credits"),
+        ({"credits": "1000001"}, "credits"),
+        ({"starts_at_0": "2026-01-01"}, "starts_at"),
+        ({"slug": "basic_art"}, "slug"),
+        ({"slug": "not a slug"}, "slug"),
+    ],
+)
+def test_a_price_that_cannot_be_is_refused_with_the_field(
+    penora: App, staff: Client, change: dict[str, str], told: str
+) -> None:
+    tomorrow = timezone.now() + timedelta(days=1)
+    data = {
+        "slug": "page",
+        "app": str(penora.pk),
+        "name": "Page",
+        "unit": "page",
+        "credits": "4",
+        "is_active": "on",
+        "starts_at_0": f"{tomorrow:%Y-%m-%d}",
+        "starts_at_1": "00:00:00",
+        **change,
+    }
+
+    assert told in problems(staff.post(page(Operation, "add"), data))
+    assert not Operation.objects.filter(version__gt=1).exists()
 
 
 def test_the_default_plan_moves_in_one_step(staff: Client) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 from django.apps import apps
 from django.contrib import admin
@@ -11,13 +13,16 @@ from django.db.models import Model
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
+from django.utils import timezone
 
 from accounts import services as accounts
 from accounts.models import App, AppKey, Plan, User
 from credits import pricing
 from credits import services as credits
-from credits.models import Account, LedgerEntry, Operation
+from credits.models import Account, AdjustmentLimit, Grant, Hold, LedgerEntry, Operation
+from tests.admin.conftest import GIFT
 from tests.conftest import make_user
+from unified import services
 from unified.api.models import IdempotencyRecord
 from workspace import services as workspace
 from workspace.content import read_content
@@ -26,7 +31,7 @@ from workspace.models import AppStorage, Project, ProjectContent, Storage
 OUR_APPS = ("accounts", "credits", "workspace", "api")
 MODELS = [model for label in OUR_APPS for model in apps.get_app_config(label).get_models()]
 every_model = pytest.mark.parametrize("model", MODELS, ids=lambda model: model.__name__)
-CAN_BE_ADDED = {Plan, App, AppKey, Operation}
+CAN_BE_ADDED = {Plan, App, AppKey, Operation, AdjustmentLimit}
 
 
 def page(model: type[Model], kind: str, *args: object) -> str:
@@ -37,7 +42,8 @@ def page(model: type[Model], kind: str, *args: object) -> str:
 def test_the_models_are_those_that_these_tests_know() -> None:
     assert {model.__name__ for model in MODELS} == {
         *("User", "App", "AppKey", "Plan", "Account", "LedgerEntry", "Operation"),
-        *("Storage", "AppStorage", "Project", "ProjectContent", "IdempotencyRecord"),
+        *("Grant", "LotUse", "Hold", "LotClaim", "AdjustmentLimit"),
+        *("Storage", "Reservation", "AppStorage", "Project", "ProjectContent", "IdempotencyRecord"),
     }
 
 
@@ -47,7 +53,7 @@ def test_every_model_is_registered(model: type[Model]) -> None:
 
 
 @every_model
-@pytest.mark.usefixtures("demo", "key", "record")
+@pytest.mark.usefixtures("demo", "dealings", "key", "record")
 def test_every_list_opens_and_shows_what_there_is(model: type[Model], staff: Client) -> None:
     response = staff.get(page(model, "changelist"))
 
@@ -56,7 +62,7 @@ def test_every_list_opens_and_shows_what_there_is(model: type[Model], staff: Cli
 
 
 @every_model
-@pytest.mark.usefixtures("demo", "key", "record")
+@pytest.mark.usefixtures("demo", "dealings", "key", "record")
 def test_every_detail_page_and_its_history_open(model: type[Model], staff: Client) -> None:
     for row in model._default_manager.all():
         assert staff.get(page(model, "change", row.pk)).status_code == 200
@@ -69,7 +75,7 @@ def test_the_add_page_opens_where_adding_is_allowed(model: type[Model], staff: C
 
 
 @every_model
-@pytest.mark.usefixtures("demo", "key", "record")
+@pytest.mark.usefixtures("demo", "dealings", "key", "record")
 def test_every_list_can_be_searched_with_any_text(model: type[Model], staff: Client) -> None:
     for text in (
         "demo",
@@ -107,6 +113,9 @@ def test_search_finds_a_person_by_what_is_known_of_them(
     ("model", "query"),
     [
         (LedgerEntry, {"type__exact": "deduction"}),
+        (LedgerEntry, {"source__exact": "signup"}),
+        (Grant, {"entry__source__exact": "promotion"}),
+        (Hold, {"status__exact": "active"}),
         (LedgerEntry, {"app__id__exact": "1"}),
         (LedgerEntry, {"created_at__year": "2026"}),
         (AppKey, {"mode__exact": "live"}),
@@ -115,7 +124,7 @@ def test_search_finds_a_person_by_what_is_known_of_them(
         (User, {"is_staff__exact": "1"}),
     ],
 )
-@pytest.mark.usefixtures("demo", "key", "record")
+@pytest.mark.usefixtures("demo", "dealings", "key", "record")
 def test_filters_open(model: type[Model], query: dict[str, str], staff: Client) -> None:
     assert staff.get(page(model, "changelist"), query).status_code == 200
 
@@ -147,7 +156,7 @@ def test_a_person_who_is_not_staff_is_sent_to_the_login(alice: User, client: Cli
 
 
 @every_model
-@pytest.mark.usefixtures("demo", "key", "record")
+@pytest.mark.usefixtures("demo", "dealings", "key", "record")
 def test_staff_without_permissions_see_nothing(model: type[Model], client: Client) -> None:
     clerk = make_user("clerk")
     User.objects.filter(pk=clerk.pk).update(is_staff=True)
@@ -187,7 +196,12 @@ def test_every_list_costs_the_same_with_thirty_rows_as_with_one(staff: Client, p
         for number in range(first, last):
             user = make_user(f"user-{number}")
             app = (penora, imagegene)[number % 2]
+            tomorrow = timezone.now() + timedelta(days=1)
+            credits.grant(user=user, amount=5, source=GIFT, description="gift", expires_at=tomorrow)
             credits.deduct(user=user, app=app, amount=1, description="call")
+            services.reserve(user=user, app=app, amount=1, description="held", storage_bytes=1)
+            group = Group.objects.create(name=f"Role {number}")
+            AdjustmentLimit.objects.create(group=group, per_adjustment=1, per_day=1)
             workspace.save_project(
                 user=user, app=app, project_type="page", title="t", content=read_content("x"), metadata={}
             )

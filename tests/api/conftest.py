@@ -12,13 +12,30 @@ from django.db import connection
 
 from accounts import services as accounts
 from accounts.models import App, User
-from credits.models import Account, LedgerEntry
+from credits.models import Account, Grant, Hold, LedgerEntry, LotClaim, LotUse
 from tests.client import ApiClient
 from tests.conftest import make_user
 from unified.api.models import IdempotencyRecord
-from workspace.models import AppStorage, Project, ProjectContent, Storage
+from workspace.models import AppStorage, Project, ProjectContent, Reservation, Storage
 
 STAMP = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z"
+NO_AMOUNTS: list[Any] = [0, -1, 1_000_001, 2.5, "2", True, None, [], {}, 1e30, 2**63]
+NO_QUANTITIES: list[Any] = [0, -1, 1_000_001, 1.5, "1", True, None, [], {}, 1e30]
+NO_OPERATIONS: list[Any] = ["nothing", "BASIC_ART", "", " basic_art", "x" * 65, 7, True, None, [], {}]
+# What could be an id, of a hold or of a transaction, and is the id of none.
+NO_IDS = [
+    "00000000-0000-0000-0000-000000000000",
+    "0b8b3e4c-6c0f-4d3a-9a53-5d0f5a6f9f10",
+    "0b8b3e4c6c0f4d3a9a535d0f5a6f9f10",
+    "{0b8b3e4c-6c0f-4d3a-9a53-5d0f5a6f9f10}",
+    " 0b8b3e4c-6c0f-4d3a-9a53-5d0f5a6f9f10",
+    "urn:uuid:0b8b3e4c-6c0f-4d3a-9a53-5d0f5a6f9f10",
+    "1",
+    "é",
+    "' OR 1=1 --",
+    "a\nb",
+    "x" * 64,
+]
 
 
 def everything_of(user: User) -> dict[str, Any]:
@@ -26,13 +43,83 @@ def everything_of(user: User) -> dict[str, Any]:
     return {
         "account": Account.objects.filter(user=user).values().get(),
         "entries": list(LedgerEntry.objects.filter(account=user.pk).order_by("seq").values()),
+        "lots": list(Grant.objects.filter(account=user.pk).order_by("pk").values()),
+        "uses": list(LotUse.objects.filter(lot__account=user.pk).order_by("pk").values()),
+        "holds": list(Hold.objects.filter(account=user.pk).order_by("pk").values()),
+        "claims": list(LotClaim.objects.filter(hold__account=user.pk).order_by("pk").values()),
         "storage": Storage.objects.filter(user=user).values().get(),
+        "reservations": list(Reservation.objects.filter(storage=user.pk).order_by("pk").values()),
         "by_app": list(AppStorage.objects.filter(storage=user.pk).order_by("pk").values()),
         "projects": list(Project.objects.filter(user=user).order_by("pk").values()),
         "contents": ProjectContent.objects.filter(project__user=user).count(),
         "user": User.objects.filter(pk=user.pk).values().get(),
         "keys": IdempotencyRecord.objects.count(),
     }
+
+
+def refused(
+    client: ApiClient,
+    route: str,
+    wanted: dict[str, Any],
+    *,
+    about: User,
+    status: int = 400,
+    code: str = "validation_error",
+    field: str | None = None,
+) -> dict[str, Any]:
+    """The answer to a POST that is refused as said, naming `field` alone if the input is bad; nothing is written."""
+    before = everything_of(about)
+    response = client.post(route, wanted)
+    assert response.status_code == status, response.content
+    answer: dict[str, Any] = response.json()
+    assert (answer["success"], answer["code"]) == (False, code)
+    if status == 400:
+        assert list(answer["fields"]) == [field]
+    assert everything_of(about) == before
+    return answer
+
+
+def reserve(client: ApiClient, **changes: Any) -> dict[str, Any]:
+    """The answer to a hold of 20 of alice's credits by ImageGene, or of what `changes` say."""
+    wanted = {"user_id": "alice", "amount": 20, "app_name": "imagegene", "description": "A picture", **changes}
+    response = client.post("reserve-credits", {name: value for name, value in wanted.items() if value is not ...})
+    assert response.status_code == 201, response.content
+    answer: dict[str, Any] = response.json()
+    return answer
+
+
+def misspelt(some_id: str) -> list[str]:
+    """What a lenient reader would take for this id; answers write it in one way only, and are read in that way."""
+    return [some_id.replace("-", ""), f"{{{some_id}}}", f"urn:uuid:{some_id}", f" {some_id}", f"{some_id}\n"]
+
+
+def position(client: ApiClient) -> tuple[int, int]:
+    """Alice's credits that can be spent, and those that are held, as user-info says."""
+    answer = client.get("user-info", user_id="alice").json()
+    return answer["credits"], answer["held_credits"]
+
+
+def available_bytes(client: ApiClient) -> int:
+    """Alice's room, as user-info and storage-stats both say."""
+    stats = client.get("user-info", user_id="alice").json()["storage"]
+    assert stats == client.get("storage-stats", user_id="alice").json()["storage_stats"]
+    assert stats["available_bytes"] == stats["limit_bytes"] - stats["used_bytes"] - stats["reserved_bytes"]
+    told: int = stats["available_bytes"]
+    return told
+
+
+def assert_replayed(client: ApiClient, route: str, wanted: dict[str, Any], *, about: User, status: int) -> None:
+    """Sent three times with one key, the call has one effect and one answer, which has `status`."""
+    key = {"Idempotency-Key": f"{route}-{status}"}
+    first = client.post(route, wanted, headers=key)
+    assert first.status_code == status, first.content
+    assert "Idempotent-Replayed" not in first
+    after = everything_of(about)
+    for _ in range(2):
+        again = client.post(route, wanted, headers=key)
+        assert (again.status_code, again.content) == (status, first.content)
+        assert again["Idempotent-Replayed"] == "true"
+    assert everything_of(about) == after
 
 
 @pytest.fixture

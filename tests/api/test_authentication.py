@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 import zlib
 from datetime import timedelta
 from typing import Any
@@ -14,7 +15,7 @@ from django.utils import timezone
 from accounts import keys
 from accounts import services as accounts
 from accounts.models import App, AppKey, User
-from tests.api.conftest import everything_of
+from tests.api.conftest import everything_of, reserve
 from tests.client import ApiClient
 
 ROUTE = "user-info"
@@ -158,7 +159,12 @@ def test_a_key_names_any_user_but_acts_for_its_own_app_only(alice: User, bob: Us
     deduction = {"user_id": "alice", "amount": 1, "app_name": "imagegene", "description": "One"}
     project = {"user_id": "alice", "app_source": "imagegene", "project_type": "page", "title": "x", "content": "x"}
 
-    for route, body in (("deduct-credits", deduction), ("save-project", project)):
+    for route, body in (
+        ("deduct-credits", deduction),
+        ("reserve-credits", deduction),
+        ("save-project", project),
+        ("save-project", {**project, "charge": {"operation": "page"}}),
+    ):
         response = as_penora.post(route, body)
         assert response.status_code == 403
         answer = response.json()
@@ -173,6 +179,48 @@ def test_a_403_does_not_tell_whether_the_user_exists(alice: User, as_penora: Api
         return content
 
     assert answer("alice") == answer("nobody")
+
+
+def test_another_apps_hold_or_transaction_is_one_that_does_not_exist(
+    alice: User, as_penora: ApiClient, as_imagegene: ApiClient
+) -> None:
+    """To the byte, but for the id; and though the other app may see the transaction in the history."""
+    spent = as_imagegene.post(
+        "deduct-credits", user_id="alice", amount=1, app_name="imagegene", description="One"
+    ).json()["transaction_id"]
+    held = reserve(as_imagegene)["hold_id"]
+    project = {"user_id": "alice", "app_source": "penora", "project_type": "page", "title": "x", "content": "x"}
+    none = str(uuid.uuid4())
+    before = everything_of(alice)
+
+    def answers(hold_id: str, transaction_id: str) -> list[tuple[int, bytes]]:
+        found = [
+            as_penora.post("capture-credits", hold_id=hold_id),
+            as_penora.post("release-credits", hold_id=hold_id),
+            as_penora.post("save-project", {**project, "hold_id": hold_id}),
+            as_penora.post("refund-credits", transaction_id=transaction_id, reason="x"),
+        ]
+        return [(response.status_code, response.content) for response in found]
+
+    theirs, missing = answers(held, spent), answers(none, none)
+    assert [status for status, _ in theirs] == [404] * 4
+    told = [content.replace(held.encode(), b"").replace(spent.encode(), b"") for _, content in theirs]
+    assert told == [content.replace(none.encode(), b"") for _, content in missing]
+    assert everything_of(alice) == before
+
+
+def test_either_app_may_ask_for_a_quote(alice: User, as_penora: ApiClient, as_imagegene: ApiClient) -> None:
+    for client in (as_penora, as_imagegene):
+        assert client.post("quote", user_id="alice", operation="basic_art").status_code == 200
+
+
+def test_a_403_of_a_hold_does_not_tell_whether_the_user_exists(alice: User, as_penora: ApiClient) -> None:
+    hold = {"amount": 1, "app_name": "imagegene"}
+
+    found, missing = (as_penora.post("reserve-credits", {**hold, "user_id": name}) for name in ("alice", "nobody"))
+
+    assert found.status_code == missing.status_code == 403
+    assert found.content == missing.content
 
 
 def test_a_browser_session_of_staff_is_nobody_here(alice: User) -> None:
@@ -200,13 +248,23 @@ def test_a_key_in_the_address_or_the_body_is_no_credential(alice: User, penora_k
 
 
 @pytest.mark.parametrize(
-    "route", ["user-info", "projects", "transactions", "storage-stats", "pricing", "projects/ABC123/content"]
+    "route",
+    [
+        *("user-info", "projects", "transactions", "transactions.csv", "storage-stats", "pricing"),
+        "projects/ABC123/content",
+    ],
 )
 def test_every_read_asks_for_a_credential(alice: User, anonymous: ApiClient, route: str) -> None:
     assert_not_authenticated(anonymous.get(route, user_id="alice"))
 
 
-@pytest.mark.parametrize("route", ["create-user", "save-project", "deduct-credits"])
+@pytest.mark.parametrize(
+    "route",
+    [
+        *("create-user", "save-project", "deduct-credits", "reserve-credits", "capture-credits", "release-credits"),
+        *("refund-credits", "quote"),
+    ],
+)
 @pytest.mark.parametrize("raw", [b"{}", b"", b"not json", b'{"user_id": "alice"}'])
 def test_every_write_asks_for_a_credential_before_it_reads_the_body(
     alice: User, anonymous: ApiClient, route: str, raw: bytes

@@ -40,6 +40,7 @@ def test_a_new_person_is_answered_and_written_whole(penora: App, as_penora: ApiC
             "used_bytes": 0,
             "limit_bytes": 1_048_576,
             "available_bytes": 1_048_576,
+            "reserved_bytes": 0,
         },
         "created": True,
         "timestamp": answer["timestamp"],

@@ -16,6 +16,8 @@ from tests.client import ApiClient
 
 ROUTE = "deduct-credits"
 
+GIFT = LedgerEntry.Source.PROMOTION
+
 
 def body(user: User, **changes: Any) -> dict[str, Any]:
     return {
@@ -146,13 +148,13 @@ def test_the_last_credit_can_be_spent(alice: User, as_imagegene: ApiClient) -> N
 
 
 def test_the_largest_amount_can_be_spent_at_once(alice: User, as_imagegene: ApiClient) -> None:
-    credits.grant(user=alice, amount=1_000_000, description="A gift")
+    credits.grant(user=alice, amount=1_000_000, source=GIFT, description="A gift")
 
     assert as_imagegene.post(ROUTE, body(alice, amount=1_000_000)).json()["new_balance"] == 50
 
 
-def test_held_credits_cannot_be_spent(alice: User, as_imagegene: ApiClient) -> None:
-    Account.objects.filter(user=alice).update(held=45)
+def test_held_credits_cannot_be_spent(alice: User, penora: App, as_imagegene: ApiClient) -> None:
+    credits.reserve(user=alice, app=penora, amount=45, description="held")
 
     refused = as_imagegene.post(ROUTE, body(alice, amount=6))
     assert refused.status_code == 402

@@ -10,7 +10,7 @@ import pytest
 from django.core.cache import cache
 
 from accounts.models import User
-from tests.api.conftest import everything_of
+from tests.api.conftest import everything_of, reserve
 from tests.client import ApiClient, document
 from unified.api.errors import ERRORS
 from unified.api.throttling import CallerThrottle
@@ -22,6 +22,8 @@ CONTRACT = {
     "project_limit_reached": (413, "Project limit reached"),
     "user_not_found": (404, "User not found"),
     "project_not_found": (404, "Project not found"),
+    "hold_not_found": (404, "Hold not found"),
+    "transaction_not_found": (404, "Transaction not found"),
     "not_found": (404, "Not found"),
     "validation_error": (400, "Invalid request"),
     "invalid_json": (400, "Invalid JSON"),
@@ -32,6 +34,8 @@ CONTRACT = {
     "unsupported_media_type": (415, ""),
     "payload_too_large": (413, ""),
     "throttled": (429, ""),
+    "hold_not_active": (409, ""),
+    "refund_exceeds_charge": (409, ""),
     "request_in_progress": (409, ""),
     "idempotency_key_reused": (422, "Idempotency key reused"),
     "service_unavailable": (503, ""),
@@ -110,6 +114,50 @@ def test_bad_input_names_its_fields(alice: User, as_imagegene: ApiClient) -> Non
     )
 
     assert all(isinstance(messages, list) and messages for messages in answer["fields"].values())
+
+
+def test_bad_input_within_an_object_is_named_flat(alice: User, as_imagegene: ApiClient) -> None:
+    project = {"user_id": "alice", "app_source": "imagegene", "project_type": "art", "title": "x", "content": "x"}
+
+    for charge, field in (({"amount": 0}, "charge.amount"), ("x", "charge"), ([], "charge")):
+        response = as_imagegene.post("save-project", {**project, "charge": charge})
+        answer = assert_failure(response, "validation_error", also=("fields",))
+        assert list(answer["fields"]) == [field]
+        assert answer["details"] == f"{field}: {answer['fields'][field][0]}"
+
+
+def test_what_is_not_found_is_said_with_its_id(alice: User, as_imagegene: ApiClient) -> None:
+    hold = as_imagegene.post("capture-credits", hold_id="H-1")
+    assert assert_failure(hold, "hold_not_found", also=("hold_id",))["hold_id"] == "H-1"
+    entry = as_imagegene.post("refund-credits", transaction_id="T-1", reason="x")
+    assert assert_failure(entry, "transaction_not_found", also=("transaction_id",))["transaction_id"] == "T-1"
+    user = as_imagegene.post("quote", user_id="U-1", amount=1)
+    assert assert_failure(user, "user_not_found", also=("user_id",))["user_id"] == "U-1"
+
+
+def test_a_hold_that_has_ended_is_said_with_how_and_when(alice: User, as_imagegene: ApiClient) -> None:
+    held = reserve(as_imagegene)
+    as_imagegene.post("release-credits", hold_id=held["hold_id"])
+
+    answer = assert_failure(
+        as_imagegene.post("capture-credits", hold_id=held["hold_id"]),
+        "hold_not_active",
+        also=("hold_id", "status", "expires_at", "transaction_id"),
+    )
+
+    assert (answer["hold_id"], answer["expires_at"]) == (held["hold_id"], held["expires_at"])
+
+
+def test_a_refund_of_too_much_is_said_with_what_is_left(alice: User, as_imagegene: ApiClient) -> None:
+    spent = as_imagegene.post("deduct-credits", DEDUCTION).json()["transaction_id"]
+
+    answer = assert_failure(
+        as_imagegene.post("refund-credits", transaction_id=spent, amount=3, reason="x"),
+        "refund_exceeds_charge",
+        also=("charged", "refunded", "refundable"),
+    )
+
+    assert (answer["charged"], answer["refunded"], answer["refundable"]) == (2, 0, 2)
 
 
 def test_broken_json_is_said_to_be_broken(alice: User, as_imagegene: ApiClient) -> None:

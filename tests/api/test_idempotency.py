@@ -23,6 +23,8 @@ PROJECT = {"user_id": "alice", "app_source": "imagegene", "project_type": "art",
 TOO_MUCH = {**DEDUCTION, "amount": 51}
 TOO_LARGE = {**PROJECT, "content": "x" * 1_048_577}
 
+GIFT = LedgerEntry.Source.PROMOTION
+
 
 def assert_replayed(first: Any, second: Any) -> None:
     assert second.status_code == first.status_code
@@ -68,7 +70,7 @@ def test_the_project_limit_is_a_refusal_that_is_kept_too(alice: User, as_imagege
 
 def test_a_late_retry_of_a_refused_deduction_never_succeeds_by_surprise(alice: User, as_imagegene: ApiClient) -> None:
     refused = as_imagegene.post("deduct-credits", TOO_MUCH, headers=K1)
-    credits.grant(user=alice, amount=100, description="Topped up")
+    credits.grant(user=alice, amount=100, source=GIFT, description="Topped up")
 
     assert_replayed(refused, as_imagegene.post("deduct-credits", TOO_MUCH, headers=K1))
     assert Account.objects.get(user=alice).balance == 150

@@ -59,6 +59,7 @@ def test_a_project_is_answered_and_written_whole(alice: User, imagegene: App, as
             "used_bytes": 20,
             "limit_bytes": 1_048_576,
             "available_bytes": 1_048_556,
+            "reserved_bytes": 0,
         },
     }
     assert content == b"A mountain at sunset"

@@ -34,6 +34,7 @@ def test_an_empty_workspace(alice: User, as_penora: ApiClient) -> None:
             "used_bytes": 0,
             "limit_bytes": 1_048_576,
             "available_bytes": 1_048_576,
+            "reserved_bytes": 0,
         },
         "breakdown": {
             "penora_mb": 0.0,

@@ -9,12 +9,15 @@ from typing import Any
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
 from accounts.models import App, User
 from credits import services as credits
 from credits.models import LedgerEntry
+from credits.pricing import change_price
 from tests.api.conftest import STAMP, everything_of
 from tests.client import ApiClient
+from tests.clock import let_pass
 
 ROUTE = "transactions"
 
@@ -63,10 +66,25 @@ def test_a_deduction_is_listed_with_everything_that_was_said_of_it(
         "project_code": "img123",
         "operation": "basic_art",
         "quantity": 3,
+        "unit_credits": 2,
+        "price_version": 1,
         "related_transaction_id": None,
+        "source": None,
         "metadata": {},
         "created_at": spent["timestamp"],
     }
+
+
+def test_an_entry_keeps_the_price_that_it_was_charged_at(alice: User, as_imagegene: ApiClient) -> None:
+    wanted = {"user_id": "alice", "operation": "basic_art", "app_name": "imagegene", "description": "A picture"}
+    as_imagegene.post("deduct-credits", wanted)
+    change_price(slug="basic_art", credits=7)
+    as_imagegene.post("deduct-credits", wanted)
+
+    newest, before, _ = as_imagegene.get(ROUTE, user_id="alice").json()["all_transactions"]
+
+    assert (newest["amount"], newest["unit_credits"], newest["price_version"]) == (-7, 7, 2)
+    assert (before["amount"], before["unit_credits"], before["price_version"]) == (-2, 2, 1)
 
 
 def test_what_staff_or_the_system_did_has_no_app(alice: User, as_penora: ApiClient) -> None:
@@ -75,6 +93,7 @@ def test_what_staff_or_the_system_did_has_no_app(alice: User, as_penora: ApiClie
     assert (grant["type"], grant["amount"], grant["balance_after"], grant["seq"]) == ("grant", 50, 50, 1)
     assert grant["app_name"] is None
     assert grant["operation"] is grant["quantity"] is grant["project_code"] is None
+    assert grant["unit_credits"] is grant["price_version"] is None
 
 
 def test_newest_first_in_all_and_in_each_apps_list(spend: Any, as_penora: ApiClient, as_imagegene: ApiClient) -> None:
@@ -276,3 +295,64 @@ def test_looking_changes_nothing(alice: User, as_penora: ApiClient) -> None:
     as_penora.get(ROUTE, user_id="alice")
 
     assert everything_of(alice) == before
+
+
+def of_every_type(alice: User, penora: App) -> None:
+    """Entries 1 to 6: welcome, gift, what was spent, what was refunded, what staff added, and the gift's expiry."""
+    ends = timezone.now() + timedelta(hours=1)
+    gift = LedgerEntry.Source.PROMOTION
+    credits.grant(user=alice, amount=10, source=gift, description="A gift", expires_at=ends)
+    spent, _ = credits.deduct(user=alice, app=penora, amount=4, description="A page")
+    credits.refund(entry=spent, amount=1, reason="Half of it failed")
+    staff = User.objects.create_superuser(user_id="staff", username="Staff", email="staff@example.com", password="x")
+    credits.adjust(user=alice, amount=5, reason="An apology", actor=staff, idempotency_key="k1")
+    let_pass(timedelta(hours=2))
+    credits.settle(user=alice)
+
+
+def test_every_type_is_listed_with_its_source_and_what_it_is_about(
+    alice: User, penora: App, as_penora: ApiClient
+) -> None:
+    of_every_type(alice, penora)
+
+    listed = as_penora.get(ROUTE, user_id="alice").json()["all_transactions"][::-1]
+
+    assert [
+        (entry["seq"], entry["type"], entry["amount"], entry["balance_after"], entry["source"], entry["app_name"])
+        for entry in listed
+    ] == [
+        (1, "grant", 50, 50, "signup", None),
+        (2, "grant", 10, 60, "promotion", None),
+        (3, "deduction", -4, 56, None, "penora"),
+        (4, "refund", 1, 57, "refund", "penora"),
+        (5, "adjustment", 5, 62, "adjustment", None),
+        (6, "expiry", -7, 55, None, None),
+    ]
+    ids = [entry["id"] for entry in listed]
+    assert [entry["related_transaction_id"] for entry in listed] == [None, None, None, ids[2], None, ids[1]]
+    assert all(entry["description"] for entry in listed)
+    assert (listed[3]["description"], listed[4]["description"]) == ("Half of it failed", "An apology")
+
+
+@pytest.mark.parametrize(
+    ("type", "expected"),
+    [("grant", [2, 1]), ("deduction", [3]), ("refund", [4]), ("adjustment", [5]), ("expiry", [6])],
+)
+def test_each_type_can_be_asked_for(
+    alice: User, penora: App, as_penora: ApiClient, type: str, expected: list[int]
+) -> None:
+    of_every_type(alice, penora)
+
+    answer = as_penora.get(ROUTE, user_id="alice", type=type).json()
+
+    assert (seqs(answer["all_transactions"]), answer["total_count"]) == (expected, len(expected))
+
+
+def test_a_refund_through_the_api_names_its_deduction(alice: User, spend: Any, as_penora: ApiClient) -> None:
+    spent = str(spend("penora", 4).pk)
+    refund = as_penora.post("refund-credits", transaction_id=spent, reason="It failed").json()
+
+    (newest,) = as_penora.get(ROUTE, user_id="alice", type="refund").json()["all_transactions"]
+
+    assert (newest["id"], newest["related_transaction_id"]) == (refund["transaction_id"], spent)
+    assert (newest["amount"], newest["source"], newest["operation"]) == (4, "refund", None)

@@ -16,6 +16,8 @@ from tests.conftest import make_user
 CROWD = 64
 PAYABLE = 20
 
+GIFT = LedgerEntry.Source.PROMOTION
+
 
 def assert_everything_was_spent_in_order(user: User, *, first_balance: int, amount: int) -> None:
     entries = list(LedgerEntry.objects.filter(account=user.pk).order_by("seq").values_list("seq", "balance_after"))
@@ -83,7 +85,7 @@ def test_grants_and_deductions_at_once_all_count(alice: User, penora: App) -> No
 
     def move(index: int) -> None:
         if index % 2:
-            services.grant(user=alice, amount=5, description="top-up")
+            services.grant(user=alice, amount=5, source=GIFT, description="top-up")
         else:
             services.deduct(user=alice, app=penora, amount=1, description="page")
 
@@ -103,7 +105,7 @@ def test_the_first_use_of_an_account_that_is_missing_may_be_sixteen_at_once(alic
     """
     bob = User.objects.create(user_id="bob", username="Bob", email="bob@example.com", plan=alice.plan)
 
-    outcomes = together(16, lambda _: services.grant(user=bob, amount=2, description="gift").balance_after)
+    outcomes = together(16, lambda _: services.grant(user=bob, amount=2, source=GIFT, description="gift").balance_after)
 
     assert [outcome for outcome in outcomes if isinstance(outcome, Exception)] == []
     assert sorted(outcomes) == [2 * number for number in range(1, 17)]

@@ -10,9 +10,9 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from accounts.models import App, User
-from credits import services
+from credits import queries, services
 from credits.models import Account, LedgerEntry, Operation
-from credits.queries import account_of, history
+from credits.queries import export, history, position_of
 
 
 @pytest.fixture
@@ -111,6 +111,69 @@ def test_a_page_is_two_queries_and_its_apps_and_operations_are_read_with_it(busy
 def test_the_account_of_someone_without_one_is_empty_and_is_not_written(alice: User) -> None:
     bob = User.objects.create(user_id="bob", username="Bob", email="bob@example.com", plan=alice.plan)
 
-    assert (account_of(bob).balance, account_of(bob).spendable) == (0, 0)
+    assert (position_of(bob).balance, position_of(bob).spendable) == (0, 0)
     assert not Account.objects.filter(user=bob).exists()
-    assert account_of(alice).balance == 50
+    assert position_of(alice).balance == 50
+
+
+# --- export ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("batch", [1, 2, 3, 8, 9, 10])
+def test_an_export_is_every_entry_once_oldest_first_and_only_ones_own(
+    busy: User, monkeypatch: pytest.MonkeyPatch, batch: int
+) -> None:
+    monkeypatch.setattr(queries, "EXPORT_BATCH", batch)
+
+    entries = list(export(user=busy))
+
+    assert numbers(entries) == [1, 2, 3, 4, 5, 6, 7, 8, 9]
+    assert {entry.account_id for entry in entries} == {busy.pk}
+
+
+@pytest.mark.parametrize("batch", [1, 2, 2_000])
+def test_an_export_is_filtered_as_a_page_is(
+    busy: User, penora: App, imagegene: App, monkeypatch: pytest.MonkeyPatch, batch: int
+) -> None:
+    monkeypatch.setattr(queries, "EXPORT_BATCH", batch)
+    moments = dict(LedgerEntry.objects.filter(account=busy.pk).values_list("seq", "created_at"))
+
+    assert numbers(list(export(user=busy, app=penora))) == [2, 4, 6, 8]
+    assert numbers(list(export(user=busy, app=imagegene, type="deduction"))) == [3, 5, 7, 9]
+    assert numbers(list(export(user=busy, type="grant"))) == [1]
+    assert numbers(list(export(user=busy, type="refund"))) == []
+    assert numbers(list(export(user=busy, since=moments[3], until=moments[6]))) == [3, 4, 5]
+
+
+def test_what_is_written_while_an_export_runs_is_not_in_it(
+    busy: User, penora: App, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(queries, "EXPORT_BATCH", 4)
+    running = export(user=busy)
+    first = next(running)
+    services.deduct(user=busy, app=penora, amount=1, description="meanwhile")
+
+    assert numbers([first, *running]) == [1, 2, 3, 4, 5, 6, 7, 8, 9]
+    assert len(list(export(user=busy))) == 10
+
+
+def test_an_export_reads_a_batch_a_statement_with_apps_and_operations(
+    busy: User, penora: App, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(queries, "EXPORT_BATCH", 4)
+    line = Operation.objects.get(slug="page")
+    services.deduct(user=busy, app=penora, amount=1, description="priced", operation=line, quantity=1)
+
+    with CaptureQueriesContext(connection) as captured:
+        entries = list(export(user=busy))
+        named = [(entry.app and entry.app.slug, entry.operation and entry.operation.slug) for entry in entries]
+
+    assert (named[0], named[-1]) == ((None, None), ("penora", "page"))
+    assert len(captured) == 1 + 3  # where it ends, and ten entries by four
+    assert all("LIMIT" in query["sql"] for query in captured)
+
+
+def test_the_export_of_someone_without_an_account_is_empty(alice: User) -> None:
+    bob = User.objects.create(user_id="bob", username="Bob", email="bob@example.com", plan=alice.plan)
+
+    assert list(export(user=bob)) == []

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import uuid
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.db import Error, IntegrityError, connection, transaction
 from django.db.models import ProtectedError
+from django.utils import timezone
 
-from accounts.models import App, User
-from credits.models import Account, LedgerEntry, Operation
+from accounts.models import App, Plan, User
+from credits import services
+from credits.models import Account, Grant, Hold, LedgerEntry, LotClaim, LotUse, Operation
 from tests.conftest import make_user
+from tests.credits.books import rows_of
 
 RESTRICT_VIOLATION = "23001"
 CHECK_VIOLATION = "23514"
@@ -173,10 +177,20 @@ def test_an_account_that_cannot_be_is_refused(alice: User, change: str, constrai
 def test_all_of_a_balance_may_be_held(alice: User) -> None:
     execute("UPDATE credits_account SET held = balance")
 
-    assert Account.objects.get(user=alice).spendable == 0
+    account = Account.objects.get(user=alice)
+    assert account.held == account.balance == 50
 
 
-@pytest.mark.parametrize("column", ["balance", "held", "seq"])
+@pytest.mark.parametrize("change", ["in_lots = -1", "in_lots = balance + 1", "in_lots = 10, balance = 9"])
+def test_an_account_with_more_or_less_in_lots_than_can_be_is_refused(alice: User, change: str) -> None:
+    sqlstate, constraint = refused(f"UPDATE credits_account SET {change}")
+
+    assert sqlstate == CHECK_VIOLATION
+    assert constraint in {"account_balance_covers_lots", "credits_account_in_lots_check"}
+    execute("UPDATE credits_account SET in_lots = balance")
+
+
+@pytest.mark.parametrize("column", ["balance", "held", "in_lots", "seq"])
 def test_null_does_not_slip_past_the_checks_of_an_account(alice: User, column: str) -> None:
     assert refused(f"UPDATE credits_account SET {column} = NULL")[0] == NOT_NULL_VIOLATION
 
@@ -263,3 +277,351 @@ def test_a_version_of_a_price_exists_once(alice: User) -> None:
         "INSERT INTO credits_operation (slug, version, app_id, name, unit, credits, is_active)"
         " SELECT slug, version, app_id, name, unit, credits + 1, is_active FROM credits_operation WHERE slug = 'page'"
     ) == (UNIQUE_VIOLATION, "operation_version_unique")
+
+
+# --- why credits came in, and whose key an adjustment has ------------------------------------------------------------
+
+
+@pytest.mark.parametrize("source", ["gift", "", "PLAN", "deduction"])
+def test_an_entry_with_a_source_that_there_is_not_is_refused(alice: User, source: str) -> None:
+    refusal = entry_refused(alice, type="grant", amount=1, source=source)
+
+    assert refusal == (CHECK_VIOLATION, "entry_source_of_income")
+
+
+@pytest.mark.parametrize("type", ["deduction", "expiry", "adjustment"])
+def test_credits_that_go_out_have_no_source(alice: User, type: str) -> None:
+    assert entry_refused(alice, type=type, amount=-1, source="purchase") == (CHECK_VIOLATION, "entry_source_of_income")
+
+
+@pytest.mark.parametrize("source", [None, *LedgerEntry.Source.values])
+def test_credits_that_come_in_may_say_why(alice: User, source: str | None) -> None:
+    sql, values = insert_entry(alice, type="grant", amount=1, source=source)
+    execute(sql, *values.values())
+
+    assert LedgerEntry.objects.filter(account=alice.pk, seq=2, source=source).exists()
+
+
+def test_a_key_of_an_adjustment_is_used_once_in_an_account(alice: User, bob: User) -> None:
+    for user, seq, key in ((alice, 2, "k"), (bob, 2, "k"), (alice, 3, None), (alice, 4, None), (alice, 5, "")):
+        sql, values = insert_entry(user, type="adjustment", seq=seq, idempotency_key=key)
+        execute(sql, *values.values())
+
+    for key in ("k", ""):
+        refusal = entry_refused(alice, type="adjustment", seq=6, idempotency_key=key)
+        assert refusal == (UNIQUE_VIOLATION, "entry_idempotency_key_unique")
+
+
+# --- lots and holds: what has happened to them only grows ------------------------------------------------------------
+
+
+@pytest.fixture
+def lots_and_holds(alice: User, penora: App) -> User:
+    """Alice with two lots, a use of one, an active and a captured hold, and a claim of each."""
+    for amount in (10, 20):
+        services.grant(
+            user=alice,
+            amount=amount,
+            source=LedgerEntry.Source.PROMOTION,
+            description="lot",
+            expires_at=timezone.now() + timedelta(days=amount),
+        )
+    services.deduct(user=alice, app=penora, amount=1, description="s")
+    services.reserve(user=alice, app=penora, amount=2, description="active")
+    services.capture(hold=services.reserve(user=alice, app=penora, amount=3, description="captured")[0])
+    return alice
+
+
+@pytest.mark.parametrize("table", ["credits_lotuse", "credits_lotclaim"])
+@pytest.mark.parametrize("change", ["amount = 500", "amount = amount", "lot_id = (SELECT MAX(id) FROM credits_grant)"])
+def test_a_use_and_a_claim_never_change(lots_and_holds: User, table: str, change: str) -> None:
+    before = rows_of(lots_and_holds)
+
+    sqlstate, message = refused(f"UPDATE {table} SET {change}")
+
+    assert sqlstate == RESTRICT_VIOLATION
+    assert message.startswith("the ledger is append-only: ")
+    assert rows_of(lots_and_holds) == before
+
+
+@pytest.mark.parametrize("table", ["credits_lotuse", "credits_lotclaim", "credits_grant", "credits_hold"])
+def test_nothing_of_lots_and_holds_is_deleted(lots_and_holds: User, table: str) -> None:
+    before = rows_of(lots_and_holds)
+
+    for sql in (f"DELETE FROM {table}", f"WITH gone AS (DELETE FROM {table} RETURNING 1) SELECT count(*) FROM gone"):
+        assert refused(sql)[0] == RESTRICT_VIOLATION
+
+    assert rows_of(lots_and_holds) == before
+    assert all(before.values())
+
+
+@pytest.mark.parametrize("table", ["credits_lotuse", "credits_lotclaim", "credits_grant", "credits_hold"])
+def test_nothing_of_lots_and_holds_can_be_truncated(committed_db: None, table: str) -> None:
+    sqlstate, message = refused(f"TRUNCATE {table} CASCADE")
+
+    assert (sqlstate, message[:41]) == (RESTRICT_VIOLATION, "the ledger is append-only: TRUNCATE refus")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        *("amount = amount + 1", "priority = 1", "expires_at = expires_at + interval '1 day'", "period_start = now()"),
+        *("created_at = created_at - interval '1 day'", "origin_id = id", "id = id + 1000"),
+        *("account_id = account_id + 1", "entry_id = gen_random_uuid()"),
+        "remaining = remaining - 1, priority = 1",
+    ],
+)
+def test_what_a_lot_is_does_not_change(lots_and_holds: User, change: str) -> None:
+    before = rows_of(lots_and_holds)
+
+    assert refused(f"UPDATE credits_grant SET {change}") == (
+        *(RESTRICT_VIOLATION, "the terms of a credits_grant do not change"),
+    )
+
+    assert rows_of(lots_and_holds) == before
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        *("amount = amount + 1", "description = 'x'", "project_code = 'x'", "operation_id = 1, quantity = 1"),
+        *("created_at = created_at - interval '1 day'", "expires_at = expires_at + interval '1 day'"),
+        *("account_id = account_id + 1", "app_id = app_id + 1", "id = gen_random_uuid()"),
+    ],
+)
+def test_what_a_hold_is_does_not_change(lots_and_holds: User, change: str) -> None:
+    before = rows_of(lots_and_holds)
+
+    assert refused(f"UPDATE credits_hold SET {change} WHERE status = 'active'") == (
+        *(RESTRICT_VIOLATION, "the terms of a credits_hold do not change"),
+    )
+
+    assert rows_of(lots_and_holds) == before
+
+
+@pytest.mark.parametrize(
+    "change", ["status = 'released', entry_id = NULL", "spendable_after = 1", "resolved_at = now()"]
+)
+def test_a_hold_ends_once(lots_and_holds: User, change: str) -> None:
+    before = rows_of(lots_and_holds)
+
+    sqlstate, message = refused(f"UPDATE credits_hold SET {change} WHERE status = 'captured'")
+
+    assert (sqlstate, message[:27]) == (RESTRICT_VIOLATION, "the ledger is append-only: ")
+    assert rows_of(lots_and_holds) == before
+
+
+def test_what_a_lot_and_a_hold_have_left_does_change(lots_and_holds: User) -> None:
+    execute("UPDATE credits_grant SET remaining = remaining - 1, held = 0 WHERE remaining > 0")
+    execute("UPDATE credits_hold SET status = 'released', resolved_at = now() WHERE status = 'active'")
+
+
+def test_lots_and_holds_can_be_neither_changed_nor_removed_with_the_orm(lots_and_holds: User) -> None:
+    before = rows_of(lots_and_holds)
+
+    for change in (
+        lambda: LotUse.objects.update(amount=1),
+        lambda: LotUse.objects.all()._raw_delete("default"),
+        lambda: LotClaim.objects.update(amount=1),
+        lambda: LotClaim.objects.all().delete(),
+        lambda: Grant.objects.update(expires_at=timezone.now() + timedelta(days=99)),
+        lambda: Grant.objects.all()._raw_delete("default"),
+        lambda: Hold.objects.update(amount=1),
+        lambda: Hold.objects.all()._raw_delete("default"),
+    ):
+        with pytest.raises(IntegrityError, match=r"append-only|the terms"), transaction.atomic():
+            change()
+    for row in (
+        Grant.objects.earliest("id"),
+        Hold.objects.first(),
+        LedgerEntry.objects.filter(description="lot").first(),
+    ):
+        assert row is not None
+        with pytest.raises(ProtectedError), transaction.atomic():
+            row.delete()
+
+    assert rows_of(lots_and_holds) == before
+
+
+# --- what a lot, a use, a hold and a claim can be --------------------------------------------------------------------
+
+
+def insert(table: str, values: dict[str, Any]) -> tuple[str, list[Any]]:
+    return f"INSERT INTO {table} ({', '.join(values)}) VALUES ({', '.join(['%s'] * len(values))})", [*values.values()]
+
+
+def new_lot(user: User, **changes: Any) -> tuple[str, list[Any]]:
+    now = timezone.now()
+    values = {
+        "account_id": user.pk,
+        "entry_id": LedgerEntry.objects.get(account=user.pk, seq=1).pk,
+        "amount": 10,
+        "remaining": 10,
+        "held": 0,
+        "priority": 50,
+        "period_start": None,
+        "plan_id": None,
+        "origin_id": None,
+        "created_at": now,
+        "expires_at": now + timedelta(days=1),
+    }
+    return insert("credits_grant", values | changes)
+
+
+def new_hold(user: User, **changes: Any) -> tuple[str, list[Any]]:
+    now = timezone.now()
+    values = {
+        "id": uuid.uuid4(),
+        "account_id": user.pk,
+        "app_id": App.objects.get(slug="penora").pk,
+        "amount": 1,
+        "status": "active",
+        "description": "",
+        "project_code": None,
+        "operation_id": None,
+        "quantity": None,
+        "created_at": now,
+        "expires_at": now + timedelta(days=1),
+        "resolved_at": None,
+        "entry_id": None,
+        "spendable_after": None,
+    }
+    return insert("credits_hold", values | changes)
+
+
+def insert_refused(statement: tuple[str, list[Any]]) -> tuple[str, str]:
+    return refused(statement[0], *statement[1])
+
+
+@pytest.mark.parametrize(
+    ("changes", "constraint"),
+    [
+        ({"remaining": 11}, "lot_amounts_in_order"),
+        ({"held": 11}, "lot_amounts_in_order"),
+        ({"remaining": 5, "held": 6}, "lot_amounts_in_order"),
+        ({"remaining": -1}, "credits_grant_remaining_check"),
+        ({"held": -1}, "credits_grant_held_check"),
+        ({"amount": 0, "remaining": 0}, "lot_of_something"),
+        ({"priority": 101}, "lot_priority_range"),
+        ({"priority": -1}, "credits_grant_priority_check"),
+    ],
+)
+def test_a_lot_that_cannot_be_is_refused(alice: User, changes: dict[str, Any], constraint: str) -> None:
+    execute(*flat(new_lot(alice)))
+
+    assert insert_refused(new_lot(alice, **changes)) == (CHECK_VIOLATION, constraint)
+
+
+def flat(statement: tuple[str, list[Any]]) -> list[Any]:
+    return [statement[0], *statement[1]]
+
+
+def test_a_lot_and_a_hold_live_for_a_while(alice: User) -> None:
+    now = timezone.now()
+    for delta in (timedelta(0), -timedelta(seconds=1)):
+        times = {"created_at": now, "expires_at": now + delta}
+        assert insert_refused(new_lot(alice, **times)) == (CHECK_VIOLATION, "lot_lives_for_a_while")
+        assert insert_refused(new_hold(alice, **times)) == (CHECK_VIOLATION, "hold_lives_for_a_while")
+    shortest = {"created_at": now, "expires_at": now + timedelta(microseconds=1)}
+    execute(*flat(new_lot(alice, **shortest)))
+    execute(*flat(new_hold(alice, **shortest)))
+
+
+def test_a_plan_period_has_one_lot_an_account(alice: User, bob: User) -> None:
+    month, plan = timezone.now(), alice.plan_id
+    other = Plan.objects.exclude(pk=plan)[0].pk
+    for user, plan_id in ((alice, plan), (bob, plan), (alice, other)):
+        execute(*flat(new_lot(user, period_start=month, plan_id=plan_id)))
+    for _ in range(2):
+        execute(*flat(new_lot(alice)))
+
+    refusal = insert_refused(new_lot(alice, period_start=month, plan_id=plan))
+    assert refusal == (UNIQUE_VIOLATION, "lot_once_a_plan_period")
+
+
+def test_a_plan_and_a_period_of_a_lot_come_together(alice: User) -> None:
+    for changes in ({"period_start": timezone.now()}, {"plan_id": alice.plan_id}):
+        assert insert_refused(new_lot(alice, **changes)) == (CHECK_VIOLATION, "lot_plan_with_period")
+
+
+@pytest.mark.parametrize(
+    ("changes", "constraint"),
+    [
+        ({"amount": 0}, "hold_amount_range"),
+        ({"amount": 1_000_001}, "hold_amount_range"),
+        ({"quantity": 1}, "hold_operation_with_quantity"),
+        ({"status": "lost"}, "hold_end_fits_status"),
+        ({"status": "ACTIVE"}, "hold_end_fits_status"),
+        ({"status": "captured"}, "hold_end_fits_status"),
+        ({"status": "released"}, "hold_end_fits_status"),
+        ({"status": "expired"}, "hold_end_fits_status"),
+        ({"status": "captured", "resolved_at": "2026-01-01"}, "hold_end_fits_status"),
+        ({"status": "active", "resolved_at": "2026-01-01"}, "hold_end_fits_status"),
+    ],
+)
+def test_a_hold_that_cannot_be_is_refused(alice: User, changes: dict[str, Any], constraint: str) -> None:
+    execute(*flat(new_hold(alice)))
+
+    assert insert_refused(new_hold(alice, **changes)) == (CHECK_VIOLATION, constraint)
+
+
+@pytest.mark.parametrize("status", ["active", "released", "expired"])
+def test_only_a_captured_hold_has_an_entry_and_an_entry_pays_for_one_hold(alice: User, status: str) -> None:
+    entry = {"entry_id": LedgerEntry.objects.get(account=alice.pk).pk}
+    resolved = {"resolved_at": None if status == "active" else timezone.now()}
+
+    refusal = insert_refused(new_hold(alice, status=status, **entry, **resolved))
+    assert refusal == (CHECK_VIOLATION, "hold_end_fits_status")
+
+    captured = {"status": "captured", "resolved_at": timezone.now(), **entry}
+    execute(*flat(new_hold(alice, **captured)))
+    assert insert_refused(new_hold(alice, **captured))[0] == UNIQUE_VIOLATION
+
+
+def test_an_operation_and_a_quantity_of_a_hold_come_together(alice: User) -> None:
+    operation_id = Operation.objects.get(slug="page").pk
+
+    for quantity in (None, 0):
+        refusal = insert_refused(new_hold(alice, operation_id=operation_id, quantity=quantity))
+        assert refusal == (CHECK_VIOLATION, "hold_operation_with_quantity")
+
+
+@pytest.mark.parametrize(
+    ("table", "other", "amount", "constraint"),
+    [
+        ("credits_lotuse", "entry_id", 0, "lot_use_of_something"),
+        ("credits_lotclaim", "hold_id", 0, "lot_claim_of_something"),
+    ],
+)
+def test_a_use_and_a_claim_are_of_something(
+    lots_and_holds: User, table: str, other: str, amount: int, constraint: str
+) -> None:
+    model = LedgerEntry if other == "entry_id" else Hold
+    values = {other: model.objects.values_list("pk", flat=True)[0], "lot_id": Grant.objects.all()[0].pk}
+
+    assert insert_refused(insert(table, {**values, "amount": amount})) == (CHECK_VIOLATION, constraint)
+    execute(*flat(insert(table, {**values, "amount": 1})))
+
+
+@pytest.mark.parametrize("column", ["lot_id", "entry_id", "hold_id"])
+def test_a_use_and_a_claim_point_at_what_is_there(lots_and_holds: User, column: str) -> None:
+    table, other, model = (
+        ("credits_lotclaim", "hold_id", Hold) if column == "hold_id" else ("credits_lotuse", "entry_id", LedgerEntry)
+    )
+    values = {other: model.objects.values_list("pk", flat=True)[0], "lot_id": Grant.objects.all()[0].pk, "amount": 1}
+    values[column] = 999_999_999 if column == "lot_id" else uuid.uuid4()
+
+    assert insert_refused(insert(table, values))[0] == FOREIGN_KEY_VIOLATION
+
+
+@pytest.mark.parametrize(
+    ("table", "columns"),
+    [
+        ("credits_grant", "account_id entry_id amount remaining held priority expires_at created_at"),
+        ("credits_hold", "account_id app_id amount status description created_at expires_at"),
+    ],
+)
+def test_null_does_not_slip_past_the_checks_of_a_lot_or_a_hold(alice: User, table: str, columns: str) -> None:
+    make = new_lot if table == "credits_grant" else new_hold
+    for column in columns.split():
+        assert insert_refused(make(alice, **{column: None}))[0] == NOT_NULL_VIOLATION

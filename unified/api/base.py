@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -13,9 +14,21 @@ from rest_framework.response import Response
 
 from accounts.models import App, User
 from accounts.queries import find_user
+from credits import pricing
+from credits import services as credits
+from credits.models import Hold, Operation
 from unified.api.authentication import caller_of
 from unified.api.errors import ApiError, EarlierAnswer, as_refusal, invalid, user_not_found
 from unified.api.idempotency import Answer, Attempt, attempt_of, once
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """What is to be paid, in credits, and the line of the price list that says so, if one does."""
+
+    amount: int
+    operation: Operation | None = None
+    quantity: int | None = None
 
 
 class UnifiedViewSet(viewsets.ViewSet):
@@ -56,10 +69,33 @@ class UnifiedViewSet(viewsets.ViewSet):
         user = find_user(user_id)
         if user is None:
             raise user_not_found(user_id)
+        self.is_about(user, request)
+        return user
+
+    def is_about(self, user: User, request: Request) -> None:
+        """Notes whom the call is about. Raises ApiError `permission_denied` for a change to a locked-out person."""
         if not user.is_active and request.method not in ("GET", "HEAD"):
             raise ApiError("permission_denied", "This user is deactivated; nothing can be changed on their behalf.")
         self.member = user
-        return user
+
+    def find_hold(self, request: Request, hold_id: str, *, app: App | None = None, user_id: str | None = None) -> Hold:
+        """The hold named, of the calling app (or of `app`). Raises what the service raises, and as `is_about`."""
+        hold = credits.find_hold(hold_id=hold_id, app=app or caller_of(request).app, user_id=user_id)
+        self.is_about(hold.account.user, request)
+        return hold
+
+    def priced(self, data: dict[str, Any], *, prefix: str = "") -> Price:
+        """What a validated `PricedInput` comes to; `prefix` is where in the body it stands. Raises ApiError."""
+        if "amount" in data:
+            return Price(amount=data["amount"])
+        quantity = data.get("quantity", 1)
+        try:
+            operation, amount = pricing.price(operation=data["operation"], quantity=quantity)
+        except pricing.UnknownOperation as unknown:
+            raise invalid(**{f"{prefix}operation": f"There is no operation '{unknown}' on the price list."}) from None
+        except pricing.InvalidQuantity as refusal:
+            raise invalid(**{f"{prefix}quantity": str(refusal)}) from None
+        return Price(amount=amount, operation=operation, quantity=quantity)
 
     def acting_app(self, request: Request, slug: str, *, field: str) -> App:
         """The registered app named, as which the caller may act. Raises ApiError."""

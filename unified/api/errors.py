@@ -21,10 +21,18 @@ from rest_framework.response import Response
 
 from accounts.queries import upgrades_for
 from accounts.services import InvalidUserId, NoDefaultPlan
-from credits.pricing import InvalidQuantity, UnknownOperation
-from credits.services import InsufficientCredits, InvalidAmount
+from credits.services import (
+    HoldNotActive,
+    HoldNotFound,
+    InsufficientCredits,
+    InvalidAmount,
+    InvalidDuration,
+    NotRefundable,
+    RefundExceedsCharge,
+    TransactionNotFound,
+)
 from unified.api import outputs
-from unified.api.figures import described_upgrade, megabytes_text, plural
+from unified.api.figures import described_upgrade, megabytes_text, plural, timestamp
 from unified.api.models import IdempotencyRecord
 from workspace.content import InvalidContent
 from workspace.images import InvalidImage
@@ -49,7 +57,11 @@ ERRORS: dict[str, tuple[int, str]] = {
     "not_found": (404, "Not found"),
     "user_not_found": (404, "User not found"),
     "project_not_found": (404, "Project not found"),
+    "hold_not_found": (404, "Hold not found"),
+    "transaction_not_found": (404, "Transaction not found"),
     "method_not_allowed": (405, "Method not allowed"),
+    "hold_not_active": (409, "Hold not active"),
+    "refund_exceeds_charge": (409, "Refund exceeds charge"),
     "request_in_progress": (409, "Request in progress"),
     "payload_too_large": (413, "Payload too large"),
     "storage_limit_exceeded": (413, "Storage limit exceeded"),
@@ -235,10 +247,14 @@ def _messages(detail: Any) -> dict[str, list[str]]:
     """DRF's nested messages, flat: one list of sentences a field."""
     if not isinstance(detail, dict):
         return {"request": [str(message) for message in detail]}
-    return {
-        str(name): [str(message) for message in (messages if isinstance(messages, list) else [messages])]
-        for name, messages in detail.items()
-    }
+    flat: dict[str, list[str]] = {}
+    for name, messages in detail.items():
+        if isinstance(messages, dict):  # of an object within the body: charge.amount
+            for inner, found in _messages(messages).items():
+                flat[str(name) if inner == "non_field_errors" else f"{name}.{inner}"] = found
+        else:
+            flat[str(name)] = [str(message) for message in (messages if isinstance(messages, list) else [messages])]
+    return flat
 
 
 def _upgrades(member: User | None) -> list[dict[str, Any]]:
@@ -268,6 +284,36 @@ def _storage_limit_exceeded(exc: Any, member: User | None) -> ApiError:
     )
 
 
+def _hold_not_active(exc: HoldNotActive, _: User | None) -> ApiError:
+    hold = exc.hold
+    told = {
+        "captured": "The hold was captured before, with {captured}.",
+        "released": "The hold was released before.",
+        "expired": "The hold's time was over at {expires_at}; its credits are free again.",
+    }
+    captured = plural(-hold.entry.amount, "credit") if hold.entry else ""
+    return ApiError(
+        "hold_not_active",
+        told[exc.status].format(captured=captured, expires_at=timestamp(hold.expires_at)),
+        hold_id=str(hold.pk),
+        status=str(exc.status),
+        expires_at=timestamp(hold.expires_at),
+        transaction_id=str(hold.entry_id) if hold.entry_id else None,
+    )
+
+
+def _refund_exceeds_charge(exc: RefundExceedsCharge, _: User | None) -> ApiError:
+    refundable = exc.charged - exc.refunded
+    left = f"{plural(refundable, 'credit')} can still be refunded" if refundable else "nothing is left to refund"
+    return ApiError(
+        "refund_exceeds_charge",
+        f"Of {plural(exc.charged, 'credit')} charged, {exc.refunded} are refunded already: {left}.",
+        charged=exc.charged,
+        refunded=exc.refunded,
+        refundable=refundable,
+    )
+
+
 _DOMAIN: dict[type[Exception], Callable[[Any, User | None], ApiError]] = {
     InsufficientCredits: _insufficient_credits,
     StorageLimitExceeded: _storage_limit_exceeded,
@@ -278,9 +324,15 @@ _DOMAIN: dict[type[Exception], Callable[[Any, User | None], ApiError]] = {
         "service_unavailable", "The service is not set up yet; nothing was kept.", headers={"Retry-After": "60"}
     ),
     InvalidUserId: lambda exc, _: invalid(user_id=str(exc)),
+    HoldNotFound: lambda exc, _: ApiError("hold_not_found", "No hold of yours has this hold_id.", hold_id=str(exc)),
+    TransactionNotFound: lambda exc, _: ApiError(
+        "transaction_not_found", "No transaction of yours has this transaction_id.", transaction_id=str(exc)
+    ),
+    HoldNotActive: _hold_not_active,
+    RefundExceedsCharge: _refund_exceeds_charge,
+    NotRefundable: lambda exc, _: invalid(transaction_id=str(exc)),
+    InvalidDuration: lambda exc, _: invalid(expires_in=str(exc)),
     InvalidAmount: lambda exc, _: invalid(amount=str(exc)),
-    InvalidQuantity: lambda exc, _: invalid(quantity=str(exc)),
-    UnknownOperation: lambda exc, _: invalid(operation=f"There is no operation '{exc}' on the price list."),
     InvalidContent: lambda exc, _: invalid(content=str(exc)),
     InvalidImage: lambda exc, _: ApiError("invalid_image", str(exc), fields={"content": [str(exc)]}),
     MetadataTooLarge: lambda exc, _: invalid(metadata=str(exc)),

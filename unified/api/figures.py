@@ -50,6 +50,7 @@ def storage_stats(storage: Storage) -> dict[str, Any]:
         "used_bytes": storage.used_bytes,
         "limit_bytes": storage.limit_bytes,
         "available_bytes": storage.available_bytes,
+        "reserved_bytes": storage.reserved_bytes,
     }
 
 

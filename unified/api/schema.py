@@ -20,13 +20,18 @@ _HEADER = {
 
 # Which codes an operation can answer with; those that are not here, every operation can.
 _ONLY_ON = {
-    "insufficient_credits": {"deduct_credits"},
-    "storage_limit_exceeded": {"save_project"},
+    "insufficient_credits": {"deduct_credits", "reserve_credits", "save_project"},
+    "hold_not_found": {"capture_credits", "release_credits", "save_project"},
+    "hold_not_active": {"capture_credits", "release_credits", "save_project"},
+    "transaction_not_found": {"refund_credits"},
+    "refund_exceeds_charge": {"refund_credits"},
+    "storage_limit_exceeded": {"save_project", "reserve_credits"},
     "project_limit_reached": {"save_project"},
     "invalid_image": {"save_project"},
     "project_not_found": {"project_content"},
     "user_not_found": {
-        *("user_info", "projects", "save_project", "deduct_credits", "transactions", "storage_stats"),
+        *("user_info", "projects", "save_project", "storage_stats"),
+        *("deduct_credits", "reserve_credits", "quote", "transactions", "transactions_csv"),
     },
 }
 _ONLY_ON_POST = {
@@ -34,6 +39,37 @@ _ONLY_ON_POST = {
     *("idempotency_key_reused", "request_in_progress"),
 }
 _NEVER = {"method_not_allowed", "not_found"}  # of other methods and addresses
+
+
+_COUNT = {"type": "integer"}
+_ID = {"type": ["string", "null"]}
+_NUMBERS_TO_ACT_ON: dict[str, Any] = {
+    **{name: {**_COUNT, "description": "With `insufficient_credits`."} for name in ("credits", "needed", "shortfall")},
+    **{
+        name: {**_COUNT, "description": "With `storage_limit_exceeded`."}
+        for name in ("needed_bytes", "available_bytes")
+    },
+    "largest": {"type": "array", "items": {"$ref": "#/components/schemas/LargestShape"}},
+    "upgrade": {
+        "type": "array",
+        "items": {"$ref": "#/components/schemas/UpgradeShape"},
+        "description": "With a want of credits or room: the plans that would help.",
+    },
+    "limit": {**_COUNT, "description": "With `project_limit_reached`."},
+    "limit_bytes": {**_COUNT, "description": "With `payload_too_large`."},
+    **{
+        name: {**_COUNT, "description": "With `refund_exceeds_charge`."}
+        for name in ("charged", "refunded", "refundable")
+    },
+    "status": {"type": "string", "description": "With `hold_not_active`: captured, released or expired."},
+    "expires_at": {"type": "string", "format": "date-time", "description": "With `hold_not_active`."},
+    **{
+        name: {**_ID, "description": "As given; with `hold_not_active`, of the hold and of its deduction."}
+        for name in ("hold_id", "transaction_id")
+    },
+    "user_id": {**_ID, "description": "As given."},
+    "project_code": {**_ID, "description": "As given."},
+}
 
 
 class WholeNumberScheme(OpenApiSerializerFieldExtension):
@@ -88,6 +124,7 @@ def with_error_responses(result: dict[str, Any], **kwargs: Any) -> dict[str, Any
                 "additionalProperties": {"type": "array", "items": {"type": "string"}},
                 "description": "With bad input: what is wrong with each field.",
             },
+            **_NUMBERS_TO_ACT_ON,
         },
         "additionalProperties": True,
         "description": "With some codes, the numbers that a client needs to act stand beside these keys.",

@@ -7,6 +7,7 @@ from django.urls import URLPattern, path, re_path
 from drf_spectacular.views import SpectacularJSONAPIView, SpectacularSwaggerSplitView
 
 from unified.api.credits import Credits
+from unified.api.holds import Holds
 from unified.api.nowhere import Nowhere
 from unified.api.users import Users
 from unified.api.workspace import ProjectContents, Workspace
@@ -24,6 +25,12 @@ urlpatterns = [
     *both("unified/save-project", Workspace.as_view({"post": "save"})),
     *both("unified/storage-stats", Workspace.as_view({"get": "storage_stats"})),
     *both("unified/deduct-credits", Credits.as_view({"post": "deduct"})),
+    *both("unified/reserve-credits", Holds.as_view({"post": "reserve"})),
+    *both("unified/capture-credits", Holds.as_view({"post": "capture"})),
+    *both("unified/release-credits", Holds.as_view({"post": "release"})),
+    *both("unified/refund-credits", Credits.as_view({"post": "refund"})),
+    *both("unified/quote", Credits.as_view({"post": "quote"})),
+    *both("unified/transactions.csv", Credits.as_view({"get": "transactions_csv"})),
     *both("unified/transactions", Credits.as_view({"get": "transactions"})),
     *both("unified/pricing", Credits.as_view({"get": "pricing"})),
     *both("schema", SpectacularJSONAPIView.as_view(authentication_classes=[], throttle_classes=[]), name="schema"),

@@ -7,7 +7,7 @@ from drf_spectacular.utils import OpenApiExample, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from credits.queries import account_of
+from credits.queries import position_of
 from unified import services
 from unified.api import inputs, outputs
 from unified.api.authentication import caller_of
@@ -52,7 +52,7 @@ class Users(UnifiedViewSet):
                 initial_credits=initial_credits,
                 app=caller_of(request).app,
             )
-            body = outputs.created_user(user, account_of(user), storage_of(user), created=created)
+            body = outputs.created_user(user, position_of(user), storage_of(user), created=created)
             return Answer(body, 201 if created else 200)
 
         return self.once(work)
@@ -64,10 +64,11 @@ class Users(UnifiedViewSet):
         description=(
             "`credits` is what can be spent right now; `storage` has every figure in megabytes and in exact bytes."
         ),
-        parameters=[inputs.UserQuery],
+        parameters=[inputs.UserInfoQuery],
         responses=outputs.UserInfoAnswer,
     )
     def info(self, request: Request) -> Response:
-        query = self.read_query(inputs.UserQuery, request)
+        query = self.read_query(inputs.UserInfoQuery, request)
         user = self.find_member(request, query["user_id"])
-        return Response(outputs.user_info(user, account_of(user), storage_of(user)))
+        as_of = query.get("as_of")
+        return Response(outputs.user_info(user, position_of(user, as_of=as_of), storage_of(user), as_of=as_of))

@@ -13,11 +13,15 @@ from rest_framework.permissions import BasePermission, IsAuthenticated
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from accounts.models import App
 from accounts.queries import registered_apps
+from credits.models import DESCRIPTION_MAX_LENGTH, Operation
 from unified.api import content_urls, inputs, outputs
 from unified.api.base import UnifiedViewSet, find_app
-from unified.api.errors import ApiError
+from unified.api.errors import ApiError, invalid
+from unified.api.figures import plural
 from unified.api.idempotency import Answer
+from unified.services import Charge, HeldCharge, save_paid_project
 from workspace import codes, queries, services
 from workspace.content import TEXT_TYPE, read_content
 
@@ -32,7 +36,8 @@ class Workspace(UnifiedViewSet):
         summary="Keep a project",
         description=(
             "The content is a `data:` URI, the base64 of a picture, or a text. Answers with the code by which "
-            "every app finds the project."
+            "every app finds the project. With `charge` or `hold_id` it is paid for in the same transaction: saved "
+            "and paid, or neither."
         ),
         request=inputs.SaveProjectInput,
         examples=[
@@ -47,7 +52,19 @@ class Workspace(UnifiedViewSet):
                     "metadata": {"style": "travel"},
                 },
                 request_only=True,
-            )
+            ),
+            OpenApiExample(
+                "Paid for from a hold, in the same transaction",
+                value={
+                    "user_id": "101902121794505144784",
+                    "app_source": "imagegene",
+                    "project_type": "ai_art",
+                    "title": "Mountain landscape",
+                    "content": "data:image/png;base64,iVBORw0KGgo…",
+                    "hold_id": "0b8b3e4c-6c0f-4d3a-9a53-5d0f5a6f9f10",
+                },
+                request_only=True,
+            ),
         ],
         responses={201: outputs.SaveProjectAnswer},
     )
@@ -55,20 +72,43 @@ class Workspace(UnifiedViewSet):
         data = self.read_body(inputs.SaveProjectInput, request)
         app = self.acting_app(request, data["app_source"], field="app_source")
         user = self.find_member(request, data["user_id"])
+        payment = self._payment(request, data, app)
         content = read_content(data["content"])  # slow for a picture, so before any transaction
+        project = {
+            "project_type": data["project_type"],
+            "title": data["title"],
+            "content": content,
+            "metadata": data.get("metadata") or {},
+        }
 
         def work() -> Answer:
-            project, storage = services.save_project(
-                user=user,
-                app=app,
-                project_type=data["project_type"],
-                title=data["title"],
-                content=content,
-                metadata=data.get("metadata") or {},
-            )
-            return Answer(outputs.saved_project(project, app, storage), 201)
+            if payment is None:
+                saved, storage = services.save_project(user=user, app=app, **project)
+                return Answer(outputs.saved_project(saved, app, storage), 201)
+            saved, storage, entry, spendable = save_paid_project(user=user, app=app, payment=payment, **project)
+            return Answer(outputs.saved_project(saved, app, storage, paid=(entry, spendable)), 201)
 
         return self.once(work)
+
+    def _payment(self, request: Request, data: dict[str, Any], app: App) -> Charge | HeldCharge | None:
+        """How a project is to be paid for as it is saved, if it is."""
+        charge = data.get("charge")
+        if data.get("hold_id"):
+            charge = charge or {}
+            hold = self.find_hold(request, data["hold_id"], app=app, user_id=data["user_id"])
+            if charge.get("amount", 1) > hold.amount:
+                raise invalid(**{"charge.amount": f"The hold is of {plural(hold.amount, 'credit')}."})
+            description = charge.get("description") or hold.description or _described(hold.operation, data["title"])
+            return HeldCharge(hold=hold, amount=charge.get("amount"), description=description)
+        if charge is None:
+            return None
+        price = self.priced(charge, prefix="charge.")
+        return Charge(
+            amount=price.amount,
+            description=charge.get("description") or _described(price.operation, data["title"]),
+            operation=price.operation,
+            quantity=price.quantity,
+        )
 
     @extend_schema(
         tags=["Workspace"],
@@ -110,6 +150,11 @@ class Workspace(UnifiedViewSet):
                 queries.largest_projects(user),
             )
         )
+
+
+def _described(operation: Operation | None, title: str) -> str:
+    """What the history says of a project that was paid for as it was saved."""
+    return (f"{operation.name} - {title}" if operation else title)[:DESCRIPTION_MAX_LENGTH]
 
 
 class SignedAddress(BasePermission):
