@@ -1,6 +1,6 @@
 # Everything a person does with this project, by name. `make` alone explains itself.
 .DEFAULT_GOAL := help
-.PHONY: help run test check lint format types walls migrations schema schema-check lock manage shell verify clean
+.PHONY: help run test check lint format types walls migrations schema schema-check lock manage shell verify sweep fuzz soak clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -56,6 +56,15 @@ shell: .venv/installed ## Django shell on the service's database
 
 verify: .venv/installed ## Prove that the books and the storage counters are right
 	@$(BIN)/python manage.py verify_ledger
+
+sweep: .venv/installed ## Tidy up: what has expired, plans' monthly credits, old idempotency keys
+	@$(BIN)/python manage.py sweep
+
+fuzz: .venv/installed-dev ## Random credit operations against a model, for SECONDS=600
+	@LOG_LEVEL=ERROR UNIFIED_FUZZ_SECONDS=$(or $(SECONDS),600) $(BIN)/python -m pytest -s tests/credits/test_state_machine.py
+
+soak: .venv/installed-dev ## Threads, killed connections and retries on few accounts, for SECONDS=600
+	@LOG_LEVEL=ERROR UNIFIED_BANK_SECONDS=$(or $(SECONDS),600) $(BIN)/python -m pytest -s tests/concurrency/test_bank.py
 
 clean: ## Remove the virtual environment and caches (keeps the data in var/)
 	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache staticfiles
