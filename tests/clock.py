@@ -1,6 +1,7 @@
 """
 Time that passes at once. Expiry is judged by the database's clock, which nobody can turn; so everything that has
-happened is moved into the past instead, which to the service is the same.
+happened is moved into the past instead, which to the service is the same. (But for months: who has come on a plan in a
+month of 30 days may have come in one of 31 afterwards. Tests of plans stop the clock: tests/credits/books.py.)
 """
 
 from __future__ import annotations
