@@ -60,8 +60,8 @@ verify: .venv/installed ## Prove that the books and the storage counters are rig
 sweep: .venv/installed ## Tidy up: what has expired, plans' monthly credits, old idempotency keys
 	@$(BIN)/python manage.py sweep
 
-fuzz: .venv/installed-dev ## Random credit operations against a model, for SECONDS=600
-	@LOG_LEVEL=ERROR UNIFIED_FUZZ_SECONDS=$(or $(SECONDS),600) $(BIN)/python -m pytest -s tests/credits/test_state_machine.py
+fuzz: .venv/installed-dev ## Random credit operations against a model, for SECONDS=600 (or one run with SEED=…)
+	@LOG_LEVEL=ERROR UNIFIED_FUZZ_SECONDS=$(or $(SECONDS),600) UNIFIED_FUZZ_SEED=$(SEED) $(BIN)/python -m pytest -s tests/credits/test_state_machine.py
 
 soak: .venv/installed-dev ## Threads, killed connections and retries on few accounts, for SECONDS=600
 	@LOG_LEVEL=ERROR UNIFIED_BANK_SECONDS=$(or $(SECONDS),600) $(BIN)/python -m pytest -s tests/concurrency/test_bank.py

@@ -23,6 +23,7 @@ from typing import Any, NamedTuple, TypeVar
 import pytest
 from django.core.management import call_command
 from django.db import connection
+from django.urls import resolve
 from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -43,10 +44,12 @@ from tests.conftest import KEEP_BETWEEN_TESTS, make_user
 from tests.credits.model import Entry, Hold, Moment, Person, Refused
 from unified.management.commands.verify_ledger import verify
 
-SEEDS = (5, 6)  # together they lead everywhere: see TO_BE_SEEN
+# What a seed leads to changes with the code, since Hypothesis also tries the numbers that it finds there. So the first
+# two are run, and of the others as many as it takes to have been everywhere.
+SEEDS = (1, 2, 3, 4, 5, 6, 7, 8)
 FUZZ_SECONDS = int(os.environ.get("UNIFIED_FUZZ_SECONDS") or 0)
 FUZZ_SEED = os.environ.get("UNIFIED_FUZZ_SEED")
-EXAMPLES, STEPS = 16, 50  # of one seed (Hypothesis' first ten are small ones), and at most of one example
+EXAMPLES, STEPS = 20, 50  # of one seed (Hypothesis' first ten are small ones), and at most of one example
 
 Item = TypeVar("Item")
 
@@ -204,6 +207,8 @@ class Credits(RuleBasedStateMachine):
         person = self.people[name]
         app = other(hold.app) if stranger else hold.app
         amount = None if part is None else part % (hold.amount + 2)
+        if stranger and amount == 0:
+            amount = None  # one fault at a time: it is not said which of two is named
 
         def expected(now: Moment) -> dict[str, Any]:
             if app != hold.app:
@@ -409,15 +414,18 @@ class Credits(RuleBasedStateMachine):
 
     @rule(minutes=st.one_of(st.none(), WAITS), name=PEOPLE)
     def wait(self, minutes: int | None, name: str) -> None:
-        """So long, or until something of the person's ends next."""
+        """So long; or until something of the person's ends next, and then a look at the very moment."""
         person = self.people[name]
         ends = [lot.expires for lot in person.lots if lot.remaining]
         ends += [hold.expires for hold in person.holds if hold.live(self.now)]
-        ahead = [end.minute - self.now.minute for end in ends if end.minute > self.now.minute]
-        minutes = minutes or min(ahead, default=60)
-        let_pass(timedelta(minutes=minutes))
-        self.now = self.tick().plus(minutes)
+        end = min((end for end in ends if end.minute > self.now.minute), default=self.now.plus(60))
+        wanted = minutes or end.minute - self.now.minute
+        let_pass(timedelta(minutes=wanted))
+        self.now = self.tick().plus(wanted)
         self.compare(name)
+        if not minutes and end in ends:
+            for beside in (-1, 0, 1):
+                self.look_at(name, Moment(end.minute, end.step + beside))
 
     def look_back(self, name: str, which: int, later: int, beside: int) -> None:
         """Right at, right before and right after something happened or ended; or some time after it."""
@@ -427,8 +435,11 @@ class Credits(RuleBasedStateMachine):
         mark = pick(sorted(marks), which)
         then = Moment(mark.minute + later, mark.step + beside)
         if person.pictures[0][0] <= then <= self.now:
-            with nothing_written():
-                self.assert_told(name, then, person.view_at(then), as_of=stamp(self.at(then)))
+            self.look_at(name, then)
+
+    def look_at(self, name: str, then: Moment) -> None:
+        with nothing_written():
+            self.assert_told(name, then, self.people[name].view_at(then), as_of=stamp(self.at(then)))
 
     # How
 
@@ -544,6 +555,8 @@ class Credits(RuleBasedStateMachine):
             self.clock.pop(self.now.step, None)  # the answer's time is that of the end
         if not answer:
             return
+        if first:
+            self.look_at(name, self.now)  # by the time of the end itself
         waited = timedelta(minutes=self.now.minute)
         said = moment(answer.pop("timestamp")) + waited
         assert self.ends.setdefault(hold, (answer, said)) == (answer, said)
@@ -681,22 +694,27 @@ def run(number: int) -> None:
 
 
 @pytest.fixture
-def quiet(caplog: pytest.LogCaptureFixture) -> None:
-    """A failure is told by its steps; thousands of lines about requests would bury them."""
+def ready(committed_db: None, caplog: pytest.LogCaptureFixture) -> None:
+    # A failure is told by its steps; thousands of lines about requests would bury them.
     caplog.set_level(logging.WARNING, logger="unified.requests")
+    # All of our code is loaded at the start, or the first seed would find fewer numbers in it than the next.
+    resolve("/api/unified/user-info")
+    call_command("sweep", stdout=StringIO())
 
 
 @pytest.mark.skipif(bool(FUZZ_SECONDS or FUZZ_SEED), reason="make fuzz takes its own seeds")
-def test_every_operation_does_what_the_model_says(committed_db: None, quiet: None) -> None:
+def test_every_operation_does_what_the_model_says(ready: None) -> None:
     for number in SEEDS:
         run(number)
-    print(dict(seen))
-    missed = {what for what in TO_BE_SEEN if not seen[what]}
-    assert not missed, "these seeds lead past something: take others, or more"
+        missed = [what for what in TO_BE_SEEN if not seen[what]]
+        if number >= 2 and not missed:
+            break
+    print(f"{number} seeds:", dict(seen))
+    assert not missed, "these steps lead past something"
 
 
 @pytest.mark.skipif(not (FUZZ_SECONDS or FUZZ_SEED), reason="for make fuzz")
-def test_new_seeds_until_the_time_is_over(committed_db: None, quiet: None) -> None:
+def test_new_seeds_until_the_time_is_over(ready: None) -> None:
     ends = time.monotonic() + FUZZ_SECONDS
     seeds = 0
     while True:
@@ -706,7 +724,8 @@ def test_new_seeds_until_the_time_is_over(committed_db: None, quiet: None) -> No
         except KeyboardInterrupt:
             raise
         except BaseException:  # pytest's own failures are no Exception
-            print(f"\nSeed {number} fails, after {seeds} that did not. To see it again: make fuzz SEED={number}")
+            print(f"\nSeed {number} fails, after {seeds} that did not. To see it again: make fuzz SEED={number};")
+            print("or, whatever becomes of the code, call the steps that Hypothesis shows in a test with `ready`.")
             raise
         seeds += 1
         print(f"seed {number} is right: {seen['steps']} steps of {seeds} seeds", flush=True)
