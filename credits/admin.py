@@ -122,7 +122,7 @@ class OperationForm(forms.ModelForm):
             except pricing.OperationTaken as refusal:
                 self.add_error("slug", str(refusal))
         if cleaned.get("starts_at") and cleaned["starts_at"] < timezone.now() - timedelta(hours=1):
-            self.add_error("starts_at", "A price cannot begin in the past: what was charged stays as it was.")
+            self.add_error("starts_at", "A price cannot begin in the past; leave the time as it is to begin now.")
         return cleaned
 
 

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from django.db import transaction
 from django.db.models.functions import Now
+from django.utils import timezone
 
 from accounts.models import App
 from credits.models import MAX_AMOUNT, Operation
@@ -89,8 +90,8 @@ def change_price(*, slug: str, credits: int, starts_at: datetime | None = None, 
 @transaction.atomic
 def publish(line: Operation) -> Operation:
     """
-    Keeps `line` as the next version of its operation. What was charged, held or quoted before keeps the version that it
-    was priced by.
+    Keeps `line` as the next version of its operation, from `starts_at` on; from now on, if that is past or left out.
+    What was charged, held or quoted before keeps the version that it was priced by.
 
     Raises OperationTaken, ValidationError for a price out of range. Locks: the operation's versions, so that two
     changes at once get two versions; who is charging by them does not wait.
@@ -99,7 +100,10 @@ def publish(line: Operation) -> Operation:
     line.version = 1 + max((version.version for version in versions), default=0)
     check_owner(slug=line.slug, app=line.app)
     line.full_clean()
+    if isinstance(line.starts_at, datetime) and line.starts_at < timezone.now():
+        line.starts_at = Now()  # or it would claim a price for a time when another was charged
     line.save(force_insert=True)
+    line.refresh_from_db(fields=["starts_at"])
     return line
 
 

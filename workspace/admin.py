@@ -13,7 +13,7 @@ from workspace.models import AppStorage, Project, ProjectContent, Reservation, S
 
 @admin.register(Storage)
 class StorageAdmin(ReadOnlyAdmin):
-    list_display = ("user", "used", "limit", "percentage", "project_count")
+    list_display = ("user", "used", "reserved", "limit", "percentage", "project_count")
     list_select_related = ("user",)
     ordering = ("-used_bytes",)
     search_fields = ("user__user_id", "user__username", "user__email")
@@ -22,6 +22,10 @@ class StorageAdmin(ReadOnlyAdmin):
     @admin.display(description="used", ordering="used_bytes")
     def used(self, storage: Storage) -> str:
         return filesizeformat(storage.used_bytes)
+
+    @admin.display(description="reserved", ordering="reserved_bytes")
+    def reserved(self, storage: Storage) -> str:
+        return filesizeformat(storage.reserved_bytes)
 
     @admin.display(description="limit", ordering="limit_bytes")
     def limit(self, storage: Storage) -> str:

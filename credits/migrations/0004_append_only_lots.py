@@ -1,6 +1,6 @@
 """
 What lots and holds have gone through can only grow, too. The database refuses to change uses and claims, to delete any
-of it, to change what a lot or a hold is, and to let a hold end twice.
+of it, to change what a lot or a hold is or what an operation's version costs, and to let a hold end twice.
 """
 
 from django.db import migrations
@@ -23,6 +23,8 @@ CREATE TRIGGER lotclaim_append_only BEFORE UPDATE OR DELETE ON credits_lotclaim
     FOR EACH ROW EXECUTE FUNCTION credits_refuse_ledger_change();
 CREATE TRIGGER lotclaim_no_truncate BEFORE TRUNCATE ON credits_lotclaim
     FOR EACH STATEMENT EXECUTE FUNCTION credits_refuse_ledger_change();
+CREATE TRIGGER operation_keeps_terms BEFORE UPDATE ON credits_operation
+    FOR EACH ROW EXECUTE FUNCTION credits_refuse_change_of_terms('name', 'starts_at', 'is_active');
 CREATE TRIGGER grant_no_delete BEFORE DELETE ON credits_grant
     FOR EACH ROW EXECUTE FUNCTION credits_refuse_ledger_change();
 CREATE TRIGGER grant_no_truncate BEFORE TRUNCATE ON credits_grant
@@ -40,6 +42,7 @@ CREATE TRIGGER hold_keeps_terms BEFORE UPDATE ON credits_hold
 """
 
 BACKWARD = """
+DROP TRIGGER operation_keeps_terms ON credits_operation;
 DROP TRIGGER hold_ends_once ON credits_hold;
 DROP TRIGGER hold_keeps_terms ON credits_hold;
 DROP TRIGGER hold_no_truncate ON credits_hold;

@@ -120,7 +120,9 @@ def test_a_plan_too_small_for_what_is_kept_is_refused_and_leaves_everything_as_i
 
     assert (refusal.value.needed_bytes, refusal.value.limit_bytes) == (4, 3)
     assert rows_of(alice) == before
-    with pytest.raises(CommandError, match=r"They keep 0\.0001 MB, and the plan has room for 0\.0001 MB\."):
+    with pytest.raises(
+        CommandError, match=r"They keep or have reserved 0\.0001 MB, and the plan has room for 0\.0001 MB\."
+    ):
         setplan("alice", "tiny")
     assert rows_of(alice) == before
 
@@ -165,5 +167,5 @@ def test_the_command_says_in_megabytes_what_does_not_fit(alice: User, penora: Ap
     services.change_plan(user=alice, plan=plan("plus"))
     keep(alice, penora, "x" * (3 * MEGABYTE // 2))
 
-    with pytest.raises(CommandError, match=r"^They keep 1\.5 MB, and the plan has room for 1 MB\.$"):
+    with pytest.raises(CommandError, match=r"^They keep or have reserved 1\.5 MB, and the plan has room for 1 MB\.$"):
         setplan("alice", "free")

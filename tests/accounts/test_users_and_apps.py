@@ -184,7 +184,7 @@ def test_seeding_again_does_not_undo_what_staff_have_changed(db: None) -> None:
     App.objects.filter(slug="penora").update(name="Penora Pro", colour="#111111", is_active=False)
     Plan.objects.filter(slug="free").update(is_default=False, storage_limit_bytes=5)
     Plan.objects.filter(slug="plus").update(is_default=True)
-    Operation.objects.filter(slug="page").update(credits=9, is_active=False)
+    Operation.objects.filter(slug="page").update(name="Sheet", is_active=False)
     before = registry()
 
     seed.seed_registry()

@@ -142,7 +142,7 @@ def test_a_hold_that_has_ended_is_said_with_how_and_when(alice: User, as_imagege
     answer = assert_failure(
         as_imagegene.post("capture-credits", hold_id=held["hold_id"]),
         "hold_not_active",
-        also=("hold_id", "status", "expires_at", "transaction_id"),
+        also=("hold_id", "status", "expires_at", "transaction_id", "project_code"),
     )
 
     assert (answer["hold_id"], answer["expires_at"]) == (held["hold_id"], held["expires_at"])

@@ -269,7 +269,19 @@ def test_an_entry_points_at_what_is_there(alice: User, column: str) -> None:
 
 @pytest.mark.parametrize("credits", [0, 1_000_001])
 def test_a_price_is_one_to_a_million(alice: User, credits: int) -> None:
-    assert refused("UPDATE credits_operation SET credits = %s", credits) == (CHECK_VIOLATION, "operation_price_range")
+    assert refused(
+        "INSERT INTO credits_operation (slug, version, app_id, name, unit, credits, is_active)"
+        " SELECT slug, 2, app_id, name, unit, %s, is_active FROM credits_operation WHERE slug = 'page'",
+        credits,
+    ) == (CHECK_VIOLATION, "operation_price_range")
+
+
+@pytest.mark.parametrize(
+    "change", ["credits = 99", "slug = 'sheet'", "version = 9", "unit = 'x'", "app_id = app_id + 1"]
+)
+def test_what_a_version_of_a_price_says_does_not_change(alice: User, change: str) -> None:
+    """Entries point at the version that they were charged by."""
+    assert refused(f"UPDATE credits_operation SET {change} WHERE slug = 'page'")[0] == RESTRICT_VIOLATION
 
 
 def test_a_version_of_a_price_exists_once(alice: User) -> None:

@@ -226,3 +226,13 @@ def test_a_change_of_price_locks_the_versions_before_it_numbers_its_own(penora: 
     insert = next(place for place, sql in enumerate(statements) if sql.startswith("INSERT"))
     assert lock < insert
     assert not [sql for sql in statements if sql.endswith("FOR UPDATE")]  # who charges by them does not wait
+
+
+def test_a_price_that_was_to_begin_in_the_past_begins_now(penora: App) -> None:
+    """Else the list would claim a price for minutes in which another was charged."""
+    long_ago = timezone.now() - timedelta(days=30)
+
+    line = pricing.change_price(slug="page", credits=5, starts_at=long_ago)
+
+    assert timezone.now() - line.starts_at < timedelta(minutes=1)
+    assert pricing.price(operation="page", quantity=1) == (line, 5)

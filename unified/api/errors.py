@@ -299,6 +299,7 @@ def _hold_not_active(exc: HoldNotActive, _: User | None) -> ApiError:
         status=str(exc.status),
         expires_at=timestamp(hold.expires_at),
         transaction_id=str(hold.entry_id) if hold.entry_id else None,
+        project_code=hold.entry.project_code if hold.entry else None,
     )
 
 

@@ -17,8 +17,10 @@ from rest_framework import serializers
 
 _DIGITS = re.compile(r"[0-9]{1,10}")
 _RFC3339 = re.compile(
-    r"[0-9]{4}-[0-9]{2}-[0-9]{2}(T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?(Z|[+-][0-9]{2}:[0-9]{2})?)?"
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}(T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?(Z|[+-][0-9]{2}:[0-9]{2})?)?"
 )
+
+_BEYOND_MICROSECONDS = re.compile(r"(\.[0-9]{6})[0-9]+")  # Go and Java print nanoseconds
 
 
 class TextField(serializers.CharField):
@@ -76,7 +78,7 @@ class MomentField(serializers.Field):
         text = str(data).upper().replace(" ", "+")
         try:
             if _RFC3339.fullmatch(text):
-                moment = datetime.fromisoformat(text)
+                moment = datetime.fromisoformat(_BEYOND_MICROSECONDS.sub(r"\1", text))
                 return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
         except (ValueError, OverflowError):
             pass

@@ -154,7 +154,8 @@ class SaveProjectInput(serializers.Serializer[Any]):
                 if "amount" in charge and "description" not in charge:
                     raise serializers.ValidationError({"description": ["An amount needs a description."]})
             elif "operation" in charge or "quantity" in charge:
-                raise serializers.ValidationError({"operation": ["A hold has its price; give amount, if less is due."]})
+                field = "operation" if "operation" in charge else "quantity"
+                raise serializers.ValidationError({field: ["A hold has its price; give amount, if less is due."]})
         except serializers.ValidationError as refusal:
             raise serializers.ValidationError({"charge": refusal.detail}) from None
         return attrs

@@ -68,7 +68,7 @@ _NUMBERS_TO_ACT_ON: dict[str, Any] = {
         for name in ("hold_id", "transaction_id")
     },
     "user_id": {**_ID, "description": "As given."},
-    "project_code": {**_ID, "description": "As given."},
+    "project_code": {**_ID, "description": "As given; with `hold_not_active`, of the project that was paid for."},
 }
 
 

@@ -106,7 +106,9 @@ def reserved(hold: Hold, app: App, *, spendable: int, storage_bytes: int) -> dic
 class CaptureCreditsAnswer(SuccessShape):
     hold_id = serializers.UUIDField()
     credits_deducted = serializers.IntegerField()
-    credits_released = serializers.IntegerField(help_text="What was held and not needed.")
+    credits_released = serializers.IntegerField(
+        help_text="What was held and not needed. If its grant has expired meanwhile, it is gone; new_balance tells."
+    )
     new_balance = serializers.IntegerField(help_text="What could be spent once it was captured.")
     app_name = serializers.CharField()
     transaction_id = serializers.UUIDField()
@@ -132,7 +134,9 @@ class ReleaseCreditsAnswer(SuccessShape):
         choices=[Hold.Status.RELEASED.value, Hold.Status.EXPIRED.value],
         help_text="`expired` if its time was over before it was released.",
     )
-    credits_released = serializers.IntegerField()
+    credits_released = serializers.IntegerField(
+        help_text="What was held. If its grant has expired meanwhile, it is gone; new_balance tells."
+    )
     new_balance = serializers.IntegerField(help_text="What could be spent once it had ended.")
     timestamp = serializers.DateTimeField()
 

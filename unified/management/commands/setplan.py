@@ -32,7 +32,7 @@ class Command(BaseCommand):
             member = services.change_plan(user=user, plan=plan)
         except StorageLimitExceeded as refusal:
             raise CommandError(
-                f"They keep {megabytes_text(refusal.needed_bytes)} MB, and the plan has room for"
+                f"They keep or have reserved {megabytes_text(refusal.needed_bytes)} MB, and the plan has room for"
                 f" {megabytes_text(refusal.limit_bytes)} MB."
             ) from None
         self.stdout.write(f"{member} is on the plan '{plan.slug}' since {member.plan_since:%Y-%m-%d %H:%M} UTC.")
