@@ -95,12 +95,7 @@ def save_project(
     storage = _locked_storage(user)
     if storage.project_count >= settings.MAX_PROJECTS_PER_USER:
         raise ProjectLimitReached(limit=settings.MAX_PROJECTS_PER_USER)
-    if content.size_bytes > storage.available_bytes:
-        raise StorageLimitExceeded(
-            needed_bytes=content.size_bytes,
-            available_bytes=storage.available_bytes,
-            limit_bytes=storage.limit_bytes,
-        )
+    _require_room(storage, content.size_bytes)
     project = _insert_with_free_code(
         Project(
             user=user,
@@ -140,10 +135,7 @@ def reserve_room(*, user: User, reservation_id: UUID, size_bytes: int, expires_a
     Locks: the storage row.
     """
     storage = _locked_storage(user)
-    if size_bytes > storage.available_bytes:
-        raise StorageLimitExceeded(
-            needed_bytes=size_bytes, available_bytes=storage.available_bytes, limit_bytes=storage.limit_bytes
-        )
+    _require_room(storage, size_bytes)
     storage.reserved_bytes += size_bytes
     storage.save(update_fields=["reserved_bytes"])
     return Reservation.objects.create(id=reservation_id, storage=storage, size_bytes=size_bytes, expires_at=expires_at)
@@ -186,6 +178,14 @@ def _locked_storage(user: User) -> Storage:
     if storage.reserved_bytes:
         _remove(storage, Reservation.objects.filter(storage=storage, expires_at__lte=Now()))
     return storage
+
+
+def _require_room(storage: Storage, size_bytes: int) -> None:
+    """Raises StorageLimitExceeded if `size_bytes` do not fit; an exact fit fits."""
+    if size_bytes > storage.available_bytes:
+        raise StorageLimitExceeded(
+            needed_bytes=size_bytes, available_bytes=storage.available_bytes, limit_bytes=storage.limit_bytes
+        )
 
 
 def _remove(storage: Storage, reservations: QuerySet[Reservation]) -> None:

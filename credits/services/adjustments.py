@@ -79,15 +79,16 @@ def adjust(
     if expires_at is not None and amount < 0:
         raise InvalidGrant("Only credits that are added can expire.")
     actor = lock_user(user=actor)
-    limits_of(actor)
+    limits = limits_of(actor)
     books = Books(user)
-    metadata = {"expires_at": moment_text(expires_at)} if expires_at else {}
     first = LedgerEntry.objects.filter(account=books.account, idempotency_key=idempotency_key).first()
     if first is not None:
-        if (first.amount, first.description, first.actor_id, first.metadata) != (amount, reason, actor.pk, metadata):
+        until = moment_text(expires_at) if expires_at else None
+        kept = (first.amount, first.description, first.actor_id, first.metadata.get("expires_at"))
+        if kept != (amount, reason, actor.pk, until):
             raise AdjustmentKeyReused(idempotency_key)
         return first
-    check_limits(actor, abs(amount))
+    check_limits(actor, abs(amount), limits=limits)
     check_terms(books, expires_at=expires_at, priority=None)
     if amount < 0:
         books.require(-amount)
@@ -98,7 +99,6 @@ def adjust(
         actor=actor,
         source=LedgerEntry.Source.ADJUSTMENT if amount > 0 else None,
         idempotency_key=idempotency_key,
-        metadata=metadata,
     )
     if amount < 0:
         books.spend(entry)
@@ -128,12 +128,8 @@ def adjusted_today(actor: User) -> int:
     return total
 
 
-def check_limits(actor: User, amount: int) -> None:
-    """
-    Raises AdjustmentLimitExceeded unless `actor`, whose row is locked, may move `amount` credits now;
-    AdjustmentNotAllowed if none at all.
-    """
-    limits = limits_of(actor)
+def check_limits(actor: User, amount: int, *, limits: Limits) -> None:
+    """Raises AdjustmentLimitExceeded unless `actor`, whose row is locked, may move `amount` credits now."""
     left_today = None if limits.per_day is None else max(0, limits.per_day - adjusted_today(actor))
     if amount > limits.per_adjustment or (left_today is not None and amount > left_today):
         raise AdjustmentLimitExceeded(per_adjustment=limits.per_adjustment, left_today=left_today)

@@ -148,7 +148,8 @@ class Books:
     def add_lot(
         self, entry: LedgerEntry, amount: int, *, expires_at: datetime, priority: int = DEFAULT_PRIORITY, **also: Any
     ) -> None:
-        """Makes `amount` of what `entry` brought in a lot."""
+        """Makes `amount` of what `entry` brought in a lot, and has the entry say until when."""
+        entry.metadata = {**entry.metadata, "expires_at": moment_text(expires_at)}
         self.account.in_lots += amount
         self._new_lots.append(
             Grant(

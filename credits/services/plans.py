@@ -19,7 +19,7 @@ from django.db.models.functions import Now
 
 from accounts.models import User
 from credits.models import Grant, LedgerEntry
-from credits.services.books import Books, moment_text
+from credits.services.books import Books
 
 
 def period_at(anchor: datetime, now: datetime) -> tuple[datetime, datetime]:
@@ -62,7 +62,7 @@ def grant_plan_credits(*, user: User) -> LedgerEntry | None:
         amount,
         description=f"{member.plan.name} plan, {start:%-d %B %Y} to {end:%-d %B %Y}",
         source=LedgerEntry.Source.PLAN,
-        metadata={"plan": member.plan.slug, "expires_at": moment_text(end)},
+        metadata={"plan": member.plan.slug},
     )
     books.add_lot(entry, amount, expires_at=end, plan=member.plan, period_start=start)
     books.write()
@@ -81,8 +81,6 @@ def has_plan_credits(*, user: User) -> bool:
 
 def users_to_give_plan_credits(*, after_id: int = 0, limit: int) -> list[User]:
     """Up to `limit` active people, by row id and after the one with `after_id`, who lack their plan's credits."""
-    given = Grant.objects.filter(
-        account=OuterRef("pk"), period_start__gte=OuterRef("plan_since"), expires_at__gt=Now()
-    ).exclude(period_start=None)
+    given = Grant.objects.filter(account=OuterRef("pk"), period_start__gte=OuterRef("plan_since"), expires_at__gt=Now())
     due = User.objects.filter(~Exists(given), is_active=True, plan__monthly_credits__gt=0, plan_since__lte=Now())
     return list(due.filter(pk__gt=after_id).order_by("pk")[:limit])

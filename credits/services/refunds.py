@@ -17,8 +17,8 @@ from django.db.models import Sum
 from accounts.models import App, User
 from accounts.services import lock_user
 from credits.models import Grant, LedgerEntry, LotUse
-from credits.services.adjustments import check_limits
-from credits.services.books import Books, check_amount, moment_text, parse_id
+from credits.services.adjustments import check_limits, limits_of
+from credits.services.books import Books, check_amount, parse_id
 
 
 class TransactionNotFound(Exception):
@@ -84,7 +84,7 @@ def refund(
     if not 1 <= wanted <= charged - refunded:
         raise RefundExceedsCharge(charged=charged, refunded=refunded, wanted=amount)
     if actor is not None:
-        check_limits(actor, wanted)
+        check_limits(actor, wanted, limits=limits_of(actor))
     back = books.enter(
         LedgerEntry.Type.REFUND,
         wanted,
@@ -119,7 +119,6 @@ def _return_to_lots(books: Books, back: LedgerEntry, entry: LedgerEntry, *, refu
             books.use(back, use.lot, amount)
         else:
             books.add_lot(back, amount, expires_at=grace_ends, priority=use.lot.priority, origin=use.lot)
-            back.metadata = {"expires_at": moment_text(grace_ends)}
 
 
 def _returned_by_lot(entry: LedgerEntry) -> Counter[int]:

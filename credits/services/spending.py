@@ -11,7 +11,7 @@ from django.db import transaction
 
 from accounts.models import App, User
 from credits.models import DEFAULT_PRIORITY, MAX_PRIORITY, LedgerEntry, Operation, Source
-from credits.services.books import Books, InsufficientCredits, check_amount, moment_text
+from credits.services.books import Books, InsufficientCredits, check_amount
 
 
 class InvalidGrant(ValueError):
@@ -49,7 +49,6 @@ def grant(
     check_terms(books, expires_at=expires_at, priority=priority)
     entry = books.enter(LedgerEntry.Type.GRANT, amount, description=description, source=source, app=app)
     if expires_at is not None:
-        entry.metadata = {"expires_at": moment_text(expires_at)}
         books.add_lot(entry, amount, expires_at=expires_at, priority=DEFAULT_PRIORITY if priority is None else priority)
     books.write()
     return entry

@@ -12,9 +12,10 @@ from django.db import connection
 
 from accounts import services as accounts
 from accounts.models import App, User
-from credits.models import Account, Grant, Hold, LedgerEntry, LotClaim, LotUse
+from credits.models import Account
 from tests.client import ApiClient
 from tests.conftest import make_user
+from tests.credits.books import rows_of
 from unified.api.models import IdempotencyRecord
 from workspace.models import AppStorage, Project, ProjectContent, Reservation, Storage
 
@@ -41,12 +42,8 @@ NO_IDS = [
 def everything_of(user: User) -> dict[str, Any]:
     """Every row that a call about `user` may change, so that "nothing was written" can be said in one line."""
     return {
+        **rows_of(user),
         "account": Account.objects.filter(user=user).values().get(),
-        "entries": list(LedgerEntry.objects.filter(account=user.pk).order_by("seq").values()),
-        "lots": list(Grant.objects.filter(account=user.pk).order_by("pk").values()),
-        "uses": list(LotUse.objects.filter(lot__account=user.pk).order_by("pk").values()),
-        "holds": list(Hold.objects.filter(account=user.pk).order_by("pk").values()),
-        "claims": list(LotClaim.objects.filter(hold__account=user.pk).order_by("pk").values()),
         "storage": Storage.objects.filter(user=user).values().get(),
         "reservations": list(Reservation.objects.filter(storage=user.pk).order_by("pk").values()),
         "by_app": list(AppStorage.objects.filter(storage=user.pk).order_by("pk").values()),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.http import StreamingHttpResponse
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiExample, extend_schema
@@ -163,10 +165,7 @@ class Credits(UnifiedViewSet):
             user=user,
             limit=query["limit"],
             before_seq=query.get("cursor"),
-            app=find_app(query["app"], field="app") if "app" in query else None,
-            type=query.get("type"),
-            since=query.get("since"),
-            until=query.get("until"),
+            **_filters(query),
         )
         return Response(outputs.transactions(registered_apps(), page))
 
@@ -181,13 +180,7 @@ class Credits(UnifiedViewSet):
     def transactions_csv(self, request: Request) -> StreamingHttpResponse:
         query = self.read_query(inputs.HistoryQuery, request)
         user = self.find_member(request, query["user_id"])
-        entries = queries.export(
-            user=user,
-            app=find_app(query["app"], field="app") if "app" in query else None,
-            type=query.get("type"),
-            since=query.get("since"),
-            until=query.get("until"),
-        )
+        entries = queries.export(user=user, **_filters(query))
         response = StreamingHttpResponse(csv_export.lines(entries), content_type="text/csv; charset=utf-8")
         response["Content-Disposition"] = 'attachment; filename="transactions.csv"'
         return response
@@ -201,3 +194,13 @@ class Credits(UnifiedViewSet):
     )
     def pricing(self, request: Request) -> Response:
         return Response(outputs.pricing(pricing.current_prices()))
+
+
+def _filters(query: dict[str, Any]) -> dict[str, Any]:
+    """Which part of a history a validated `HistoryQuery` asks for. Raises ApiError for an unknown app."""
+    return {
+        "app": find_app(query["app"], field="app") if "app" in query else None,
+        "type": query.get("type"),
+        "since": query.get("since"),
+        "until": query.get("until"),
+    }
