@@ -90,6 +90,9 @@ class User(AbstractBaseUser, PermissionsMixin):
         db_default=Now(), editable=False, help_text="From when the months of their plan are counted."
     )
     is_active = models.BooleanField(default=True, help_text="Unset this instead of deleting: the person is locked out.")
+    deleted_at = models.DateTimeField(
+        null=True, blank=True, editable=False, help_text="When the person left; their entries in the ledger stay."
+    )
     is_staff = models.BooleanField(default=False, help_text="May sign in to the admin.")
     date_joined = models.DateTimeField(db_default=Now(), editable=False)
 

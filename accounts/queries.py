@@ -5,7 +5,9 @@ from typing import TypedDict
 from accounts.models import App, Plan, User
 
 
-class Upgrade(TypedDict):
+class Offer(TypedDict):
+    """A plan as a person is told of it; room in bytes."""
+
     plan: str
     name: str
     storage_limit_bytes: int
@@ -22,14 +24,20 @@ def registered_apps() -> list[App]:
     return list(App.objects.all())
 
 
-def upgrades_for(user: User) -> list[Upgrade]:
-    """The offered plans that give more than the person's own, smallest step first; sizes in bytes. One query."""
-    return [
-        Upgrade(
-            plan=plan.slug,
-            name=plan.name,
-            storage_limit_bytes=plan.storage_limit_bytes,
-            monthly_credits=plan.monthly_credits,
-        )
-        for plan in Plan.objects.filter(is_offered=True, rank__gt=user.plan.rank)
-    ]
+def offer_of(plan: Plan) -> Offer:
+    return Offer(
+        plan=plan.slug,
+        name=plan.name,
+        storage_limit_bytes=plan.storage_limit_bytes,
+        monthly_credits=plan.monthly_credits,
+    )
+
+
+def upgrades_for(user: User) -> list[Offer]:
+    """The offered plans that give more than the person's own, smallest step first. One query."""
+    return [offer_of(plan) for plan in Plan.objects.filter(is_offered=True, rank__gt=user.plan.rank)]
+
+
+def offered_plans() -> list[Offer]:
+    """Every plan that is offered, smallest first. One query."""
+    return [offer_of(plan) for plan in Plan.objects.filter(is_offered=True)]

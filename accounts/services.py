@@ -16,6 +16,7 @@ from accounts import keys
 from accounts.models import USER_ID_MAX_LENGTH, App, AppKey, Plan, User
 
 MAX_KEY_OVERLAP = timedelta(days=7)
+DELETED_NAME = "Deleted user"
 LAST_USED_GRAIN = timedelta(minutes=5)
 
 
@@ -142,6 +143,44 @@ def change_plan(*, user: User, plan: Plan, restart_months: bool) -> User:
             member.plan_since = Now()
         member.save(update_fields=["plan", "plan_since"])
         member.refresh_from_db(fields=["plan_since"])
+    return member
+
+
+@transaction.atomic
+def forget_user(*, user: User) -> User:
+    """
+    Takes away what tells who the person is (name, e-mail, password) and locks them out; they are on the default plan
+    from then on. `user_id` stays: an opaque number that the ledger's account is kept under, and by which they are known
+    if they come back. Doing it again changes nothing. Raises NoDefaultPlan. Locks: the user's row.
+    """
+    member = lock_user(user=user)
+    if member.deleted_at is not None:
+        return member
+    plan = Plan.objects.filter(is_default=True).first()
+    if plan is None:
+        raise NoDefaultPlan("No plan is marked as the default; run 'manage.py seed'.")
+    member.username, member.email, member.plan = DELETED_NAME, "", plan
+    member.is_active = member.is_staff = member.is_superuser = False
+    member.set_unusable_password()
+    member.deleted_at = Now()
+    member.save()
+    member.groups.clear()
+    member.user_permissions.clear()
+    member.refresh_from_db()
+    return member
+
+
+@transaction.atomic
+def welcome_back(*, user: User, username: str, email: str) -> User:
+    """
+    The person who had left, as one who is here again, under the name and e-mail that they have now. Who has not left
+    is returned as they are. Locks: the user's row.
+    """
+    member = lock_user(user=user)
+    if member.deleted_at is not None:
+        member.username, member.email = username, email
+        member.is_active, member.deleted_at = True, None
+        member.save()
     return member
 
 

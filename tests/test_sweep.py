@@ -26,7 +26,8 @@ from unified.management.commands import sweep as command
 from workspace.models import Reservation, Storage
 
 NOTHING = (
-    "0 accounts settled, 0 workspaces freed of reservations, plan credits given to 0, 0 idempotency keys removed.\n"
+    "0 accounts settled, 0 workspaces freed of reservations and 0 of old trash, "
+    "plan credits given to 0, 0 idempotency keys removed.\n"
 )
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 
@@ -108,7 +109,8 @@ def test_what_is_over_is_tidied_up_and_what_is_due_is_given(alice: User, bob: Us
     before = {user.pk: position_of(user) for user in (alice, bob, dave)}
 
     assert sweep() == (
-        "2 accounts settled, 1 workspace freed of reservations, plan credits given to 1, 0 idempotency keys removed.\n"
+        "2 accounts settled, 1 workspace freed of reservations and 0 of old trash, "
+        "plan credits given to 1, 0 idempotency keys removed.\n"
     )
 
     assert {user.pk: position_of(user) for user in (alice, bob, dave)} == before  # it was so to everybody already
@@ -165,7 +167,8 @@ def test_all_are_reached_however_many_a_statement_finds(db: None, monkeypatch: p
     let_pass(2 * HOUR)
 
     assert sweep() == (
-        "7 accounts settled, 3 workspaces freed of reservations, plan credits given to 7, 0 idempotency keys removed.\n"
+        "7 accounts settled, 3 workspaces freed of reservations and 0 of old trash, "
+        "plan credits given to 7, 0 idempotency keys removed.\n"
     )
     assert {position_of(user).spendable for user in people} == {250}
     assert not Reservation.objects.exists()
@@ -195,7 +198,8 @@ def test_one_who_cannot_be_tidied_up_after_does_not_stop_the_others(
 
     assert end.value.code == 1
     assert out.getvalue() == (
-        "2 accounts settled, 3 workspaces freed of reservations, plan credits given to 2, 0 idempotency keys removed.\n"
+        "2 accounts settled, 3 workspaces freed of reservations and 0 of old trash, "
+        "plan credits given to 2, 0 idempotency keys removed.\n"
     )
     assert err.getvalue() == "2 left undone; see the log.\n"  # bob's expiry and bob's plan credits
     assert [record.getMessage() for record in caplog.records] == [f"user {bob.pk} could not be tidied up after"] * 2

@@ -26,6 +26,8 @@ from tests.conftest import make_user
 from unified import seed, services
 from unified.management.commands.verify_ledger import INVARIANTS
 
+SIZES = "each project's size is the length of its content, or more where that is compressed"
+MARKS = "the marks that the used room has reached are noted, and none else"
 DAMAGES = {
     "a changed amount": (
         "UPDATE credits_ledgerentry SET amount = amount - 1 WHERE seq = 2",
@@ -93,12 +95,46 @@ DAMAGES = {
     ),
     "content that lost a byte": (
         "UPDATE workspace_projectcontent SET body = SUBSTRING(body FROM 2)"
-        " WHERE project_id = (SELECT MIN(id) FROM workspace_project)",
-        {"each project's size is the length of its content"},
+        " WHERE project_id = (SELECT MIN(project_id) FROM workspace_projectcontent WHERE encoding = '')",
+        {SIZES},
+    ),
+    "a compressed text that is longer than the text": (
+        "UPDATE workspace_projectcontent SET body = body || DECODE(REPEAT('00', 100000), 'hex') WHERE encoding = 'br'",
+        {SIZES},
+    ),
+    "a text that is said to be compressed otherwise": (
+        "UPDATE workspace_projectcontent SET encoding = 'gz' WHERE encoding = 'br'",
+        {SIZES},
+    ),
+    "a picture that is said to be compressed": (
+        "UPDATE workspace_projectcontent SET encoding = 'br'"
+        " WHERE project_id = (SELECT MIN(id) FROM workspace_project WHERE content_type LIKE 'image/%')",
+        {SIZES},
+    ),
+    "bytes in the trash that nobody threw away": (
+        "UPDATE workspace_storage SET trash_bytes = trash_bytes + 1",
+        {"each person's trash is counted as what is in it"},
+    ),
+    "projects in the trash that nobody threw away": (
+        "UPDATE workspace_storage SET trash_count = trash_count + 1",
+        {"each person's trash is counted as what is in it"},
+    ),
+    "a project that went into the trash without being counted out": (
+        "UPDATE workspace_project SET deleted_at = NOW() WHERE id = (SELECT MIN(id) FROM workspace_project)",
+        {
+            "each person's used bytes are the sum of their projects",
+            "each person's project count is the number of their projects",
+            "each app's part is the sum of the projects made with it",
+            "each person's trash is counted as what is in it",
+        },
+    ),
+    "a mark that was noted without being reached": (
+        "UPDATE workspace_storage SET warned_percent = 80",
+        {MARKS},
     ),
     "content that is gone": (
         "DELETE FROM workspace_projectcontent WHERE project_id = (SELECT MIN(id) FROM workspace_project)",
-        {"each project's size is the length of its content"},
+        {SIZES},
     ),
     "a storage row that is gone": (
         "DELETE FROM workspace_storage",
@@ -107,7 +143,7 @@ DAMAGES = {
     "more used than the limit": (
         "ALTER TABLE workspace_storage DROP CONSTRAINT storage_within_limit;"
         "UPDATE workspace_storage SET limit_bytes = 1",
-        {"nobody uses more than their limit"},
+        {"nobody uses more than their limit", MARKS},
     ),
 }
 

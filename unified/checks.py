@@ -87,6 +87,9 @@ def _least_values() -> list[tuple[str, int, int, str]]:
         ("DATABASE_STATEMENT_TIMEOUT_MS", settings.STATEMENT_TIMEOUT_MS, 1, for_ever),
         ("UNIFIED_CONTENT_URL_SECONDS", settings.CONTENT_URL_SECONDS, 60, "Addresses would expire before their use."),
         ("UNIFIED_REFUND_GRACE_HOURS", settings.REFUND_GRACE_HOURS, 1, "Refunded credits would be gone at once."),
+        ("UNIFIED_TRASH_DAYS", settings.TRASH_DAYS, 1, "Nobody could undo a deletion."),
+        ("UNIFIED_ENCODERS", settings.ENCODERS, 1, "No picture could be kept."),
+        ("UNIFIED_ENCODER_QUEUE", settings.ENCODER_QUEUE, 0, "It is a number of pictures."),
         ("UNIFIED_MAX_PROJECTS", settings.MAX_PROJECTS_PER_USER, 1, "Nobody could keep anything."),
     ]
 

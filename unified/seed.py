@@ -20,7 +20,7 @@ from credits import services as credits
 from unified import services
 from unified.api.figures import MEGABYTE
 from workspace import services as workspace
-from workspace.content import Content
+from workspace.content import Content, picture_content, text_content
 
 DEMO_USER_ID = "101902121794505144784"
 STAFF_USER_ID = "admin"
@@ -132,8 +132,7 @@ def ensure_key(app_slug: str, known: str | None) -> str:
 
 
 def _text(body: str) -> Content:
-    encoded = body.encode()
-    return Content(body=encoded, content_type="text/markdown; charset=utf-8", original_bytes=len(encoded))
+    return text_content(body.encode(), "text/markdown; charset=utf-8")
 
 
 def _picture(colours: tuple[str, str]) -> Content:
@@ -145,8 +144,7 @@ def _picture(colours: tuple[str, str]) -> Content:
     draw.polygon([(0, 200), (0, 140), (90, 80), (180, 150), (250, 105), (320, 150), (320, 200)], fill=land)
     file = io.BytesIO()
     picture.save(file, "PNG", optimize=True)
-    body = file.getvalue()
-    return Content(body=body, content_type="image/png", original_bytes=len(body))
+    return picture_content(file.getvalue(), room_bytes=MEGABYTE)
 
 
 _PAGES = (

@@ -10,6 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from django.contrib.admin.models import LogEntry
+from django.contrib.contenttypes.models import ContentType
 from django.db import transaction
 
 from accounts import services as accounts
@@ -46,7 +48,7 @@ def create_member(
     """
     The person with this id and whether they were made just now: with an account, `initial_credits` (0 and more) as its
     first entry, what their plan gives in a month, and room in the workspace. An existing person is left as they are and
-    given nothing.
+    given nothing; one who had left (see `delete_member`) is here again, with the credits that they had.
 
     Raises accounts.services.InvalidUserId and NoDefaultPlan, credits.services.InvalidAmount. Locks: the new rows;
     concurrent callers for the same id wait for the first one's transaction and then find the person whole.
@@ -65,7 +67,30 @@ def create_member(
             )
         if user.plan.monthly_credits:
             credits.grant_plan_credits(user=user)
+    elif user.deleted_at is not None:
+        user = accounts.welcome_back(user=user, username=username, email=email)
     return user, created
+
+
+@transaction.atomic
+def delete_member(*, user: User) -> User:
+    """
+    Removes what the person has made and what tells who they are: projects, trash, reservations, name and e-mail, also
+    where the staff's history shows them. Their live holds are released. The ledger stays as it is, with the
+    descriptions that apps have written into it: it is the truth about credits, and never changes.
+
+    Doing it again changes nothing. Raises accounts.services.NoDefaultPlan. Locks: the user's row, the account, its
+    holds, the storage row.
+    """
+    member = accounts.forget_user(user=user)
+    for hold in credits.live_holds(user=member):
+        credits.release(hold=hold)
+    workspace.remove_everything(user=member)
+    workspace.change_limit(user=member, limit_bytes=member.plan.storage_limit_bytes)
+    LogEntry.objects.filter(content_type=ContentType.objects.get_for_model(User), object_id=str(member.pk)).update(
+        object_repr=str(member)
+    )
+    return member
 
 
 @transaction.atomic

@@ -192,7 +192,14 @@ X_FRAME_OPTIONS = "DENY"
 CORS_ALLOWED_ORIGINS = env.list("CORS_ALLOWED_ORIGINS", default=[])
 CORS_URLS_REGEX = r"^/api/.*$"
 CORS_ALLOW_HEADERS = ["authorization", "content-type", "idempotency-key", "x-request-id", "if-match", "if-none-match"]
-CORS_EXPOSE_HEADERS = ["X-Request-ID", "Idempotent-Replayed", "Retry-After", "ETag", "WWW-Authenticate"]
+CORS_EXPOSE_HEADERS = [
+    "X-Request-ID",
+    "Idempotent-Replayed",
+    "Retry-After",
+    "ETag",
+    "WWW-Authenticate",
+    "Content-Range",
+]
 
 LANGUAGE_CODE = "en-us"
 TIME_ZONE = "UTC"
@@ -256,6 +263,10 @@ QUICKSTART_OPEN = switch("UNIFIED_QUICKSTART_OPEN", DEVELOPMENT and DEBUG)
 INITIAL_CREDITS_DEFAULT = whole_number("UNIFIED_INITIAL_CREDITS", 50)
 INITIAL_CREDITS_MAX = whole_number("UNIFIED_INITIAL_CREDITS_MAX", 1_000)
 MAX_PROJECTS_PER_USER = whole_number("UNIFIED_MAX_PROJECTS", 1_000)
+TRASH_DAYS = whole_number("UNIFIED_TRASH_DAYS", 7)
+# Cores of each web process that encode pictures, and how many pictures may wait for one: their callers hold a thread.
+ENCODERS = whole_number("UNIFIED_ENCODERS", 1)
+ENCODER_QUEUE = whole_number("UNIFIED_ENCODER_QUEUE", 4)
 REFUND_GRACE_HOURS = whole_number("UNIFIED_REFUND_GRACE_HOURS", 72)
 CONTENT_URL_SECONDS = whole_number("UNIFIED_CONTENT_URL_SECONDS", 3_600)
 IDEMPOTENCY_WAIT_MS = whole_number("UNIFIED_IDEMPOTENCY_WAIT_MS", 2_000)

@@ -8,12 +8,13 @@ from django.contrib import admin
 from django.template.defaultfilters import filesizeformat
 
 from accounts.admin import ReadOnlyAdmin
-from workspace.models import AppStorage, Project, ProjectContent, Reservation, Storage
+from workspace.models import AppStorage, Project, ProjectContent, Reservation, Storage, StorageWarning
 
 
 @admin.register(Storage)
 class StorageAdmin(ReadOnlyAdmin):
-    list_display = ("user", "used", "reserved", "limit", "percentage", "project_count")
+    list_display = ("user", "used", "reserved", "limit", "percentage", "project_count", "trash")
+    list_filter = ("warned_percent",)
     list_select_related = ("user",)
     ordering = ("-used_bytes",)
     search_fields = ("user__user_id", "user__username", "user__email")
@@ -30,6 +31,10 @@ class StorageAdmin(ReadOnlyAdmin):
     @admin.display(description="limit", ordering="limit_bytes")
     def limit(self, storage: Storage) -> str:
         return filesizeformat(storage.limit_bytes)
+
+    @admin.display(description="trash", ordering="trash_bytes")
+    def trash(self, storage: Storage) -> str:
+        return f"{filesizeformat(storage.trash_bytes)} in {storage.trash_count}" if storage.trash_count else "–"
 
     @admin.display(description="full")
     def percentage(self, storage: Storage) -> str:
@@ -53,6 +58,27 @@ class ReservationAdmin(ReadOnlyAdmin):
         return filesizeformat(reservation.size_bytes)
 
 
+@admin.register(StorageWarning)
+class StorageWarningAdmin(ReadOnlyAdmin):
+    list_display = ("user", "percent", "used", "limit", "created_at")
+    list_filter = ("percent", "created_at")
+    list_select_related = ("storage__user",)
+    search_fields = ("storage__user__user_id", "storage__user__username", "storage__user__email")
+    search_help_text = "User id, name or e-mail"
+
+    @admin.display(description="user")
+    def user(self, warning: StorageWarning) -> str:
+        return str(warning.storage.user)
+
+    @admin.display(description="used", ordering="used_bytes")
+    def used(self, warning: StorageWarning) -> str:
+        return filesizeformat(warning.used_bytes)
+
+    @admin.display(description="limit", ordering="limit_bytes")
+    def limit(self, warning: StorageWarning) -> str:
+        return filesizeformat(warning.limit_bytes)
+
+
 @admin.register(AppStorage)
 class AppStorageAdmin(ReadOnlyAdmin):
     list_display = ("user", "app", "used", "project_count")
@@ -72,8 +98,8 @@ class AppStorageAdmin(ReadOnlyAdmin):
 
 @admin.register(Project)
 class ProjectAdmin(ReadOnlyAdmin):
-    list_display = ("code", "title", "user", "app", "project_type", "content_type", "size", "created_at")
-    list_filter = ("app", "content_type", "created_at")
+    list_display = ("code", "title", "user", "app", "project_type", "content_type", "size", "created_at", "deleted_at")
+    list_filter = ("app", "content_type", "created_at", ("deleted_at", admin.EmptyFieldListFilter))
     list_select_related = ("user", "app")
     search_fields = ("code", "title", "user__user_id", "user__email")
     search_help_text = "Project code, title, user id or e-mail"
@@ -86,10 +112,10 @@ class ProjectAdmin(ReadOnlyAdmin):
 
 @admin.register(ProjectContent)
 class ProjectContentAdmin(ReadOnlyAdmin):
-    list_display = ("project",)
+    list_display = ("project", "encoding")
     list_select_related = ("project",)
     search_fields = ("project__code",)
-    exclude = ("body",)
+    exclude = ("body", "thumbnail", "digest")
 
     def get_queryset(self, request: Any) -> Any:
-        return super().get_queryset(request).defer("body")
+        return super().get_queryset(request).defer("body", "thumbnail")

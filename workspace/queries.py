@@ -1,16 +1,22 @@
-"""Reads of the workspace: lists, counts and totals. None of them reads a project's content, but `content_of`."""
+"""
+Reads of the workspace: lists, counts and totals. None of them reads what a project holds, but the last few, which say
+so. What is in the trash is found by `trash_of` alone.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TypedDict
+from uuid import UUID
 
-from django.db.models import Count, OuterRef, QuerySet, Subquery, Sum
+import brotli
+from django.db.models import Count, F, OuterRef, QuerySet, Subquery, Sum
 from django.db.models.functions import Now
 
 from accounts.models import App, User
+from workspace import codes
 from workspace.models import AppStorage, Project, ProjectContent, Reservation, Storage
 
 
@@ -59,7 +65,7 @@ def projects_of(
     The person's projects that match, newest first. One query for all of them, when the counts are those of the list
     itself; two for a page.
     """
-    matching: QuerySet[Project] = Project.objects.filter(user=user)
+    matching: QuerySet[Project] = Project.objects.kept().filter(user=user)
     if app is not None:
         matching = matching.filter(app=app)
     if title_contains:
@@ -80,10 +86,72 @@ def projects_of(
 
 def largest_projects(user: User, *, limit: int = 5) -> list[Project]:
     """The projects that take the most room, largest first. One query."""
-    return list(Project.objects.filter(user=user).select_related("app").order_by("-size_bytes", "-id")[:limit])
+    kept = Project.objects.kept().filter(user=user)
+    return list(kept.select_related("app").order_by("-size_bytes", "-id")[:limit])
 
 
-def content_of(code: str) -> tuple[Project, bytes] | None:
-    """The project with this (folded) code and its bytes, or None. One query."""
-    content = ProjectContent.objects.select_related("project").filter(project__code=code).first()
-    return (content.project, bytes(content.body)) if content else None
+def trash_of(user: User) -> list[Project]:
+    """What can be restored, most recently deleted first. One query."""
+    trash = Project.objects.in_trash().filter(user=user)
+    return list(trash.select_related("app").order_by("-deleted_at", "-id"))
+
+
+def reserved_by(reservation_id: UUID) -> int:
+    """The bytes that this reservation keeps free; 0 if there is none (any more)."""
+    live = Reservation.objects.filter(pk=reservation_id, expires_at__gt=Now())
+    return live.values_list("size_bytes", flat=True).first() or 0
+
+
+def find_project(typed: str, *, user: User | None = None, with_thumbnail: bool = False) -> Project | None:
+    """
+    The project with this code, as typed, that is not in the trash, of this person if one is named, or None. With its
+    content's facts (`project.content`: encoding, digest), without the bytes, but with the thumbnail if asked for. One
+    query.
+    """
+    found = (
+        Project.objects.kept()
+        .filter(code=codes.fold(typed))
+        .select_related("app", "user", "content")
+        .defer("content__body")
+    )
+    if user is not None:
+        found = found.filter(user=user)
+    if not with_thumbnail:
+        found = found.defer("content__thumbnail")
+    return found.first()
+
+
+def body_of(project: Project) -> bytes | None:
+    """The bytes as a person would download them; None if the project has just been removed. One query, reads them."""
+    content = ProjectContent.objects.filter(project=project).only("body", "encoding").first()
+    return _plain(content) if content is not None else None
+
+
+def body_at_rest(project: Project) -> bytes | None:
+    """The same as they are kept: a text may be compressed with Brotli (`content.encoding`)."""
+    body = ProjectContent.objects.filter(project=project).values_list("body", flat=True).first()
+    return None if body is None else bytes(body)
+
+
+def _plain(content: ProjectContent) -> bytes:
+    body = bytes(content.body)
+    return brotli.decompress(body) if content.encoding == ProjectContent.Encoding.BROTLI else body
+
+
+def everything_of(user: User) -> Iterator[tuple[Project, bytes]]:
+    """
+    Each of the person's projects with its bytes, the trash last, one at a time: a query for the list of ids, and one
+    for each project. What is removed meanwhile is left out.
+    """
+    ids = list(
+        (Project.objects.kept() | Project.objects.in_trash())
+        .filter(user=user)
+        .order_by(F("deleted_at").asc(nulls_first=True), "id")
+        .values_list("id", flat=True)
+    )
+    for project_id in ids:
+        content = (
+            ProjectContent.objects.select_related("project__app").defer("thumbnail").filter(project=project_id).first()
+        )
+        if content is not None:
+            yield content.project, _plain(content)

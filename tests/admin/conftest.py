@@ -15,8 +15,10 @@ from accounts.models import App, AppKey, User
 from credits import services as credits
 from credits.models import AdjustmentLimit, LedgerEntry
 from tests.conftest import make_user
+from tests.workspace.contents import content_of
 from unified import seed, services
 from unified.api.models import IdempotencyRecord
+from workspace import services as workspace
 
 GIFT = LedgerEntry.Source.PROMOTION
 
@@ -41,12 +43,18 @@ def record(db: None) -> IdempotencyRecord:
 
 @pytest.fixture
 def dealings(imagegene: App) -> User:
-    """A person with a lot, something spent of it, a hold that claims the rest and room, and a role with a limit."""
+    """
+    A person with a lot, something spent of it, a hold that claims the rest and room, a workspace that is nearly full,
+    and a role with a limit.
+    """
     user = make_user("dealer", initial_credits=0)
     tomorrow = timezone.now() + timedelta(days=1)
     credits.grant(user=user, amount=9, source=GIFT, description="A gift for a day", expires_at=tomorrow)
     credits.deduct(user=user, app=imagegene, amount=4, description="A picture")
     services.reserve(user=user, app=imagegene, amount=5, description="Another", storage_bytes=1_000)
+    text = content_of("x" * 5_000)
+    workspace.save_project(user=user, app=imagegene, project_type="page", title="Long", content=text, metadata={})
+    workspace.change_limit(user=user, limit_bytes=6_000)
     AdjustmentLimit.objects.create(group=Group.objects.create(name="Support"), per_adjustment=10, per_day=50)
     return user
 

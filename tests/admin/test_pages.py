@@ -22,10 +22,10 @@ from credits import services as credits
 from credits.models import Account, AdjustmentLimit, Grant, Hold, LedgerEntry, Operation
 from tests.admin.conftest import GIFT
 from tests.conftest import make_user
+from tests.workspace.contents import content_of
 from unified import services
 from unified.api.models import IdempotencyRecord
 from workspace import services as workspace
-from workspace.content import read_content
 from workspace.models import AppStorage, Project, ProjectContent, Storage
 
 OUR_APPS = ("accounts", "credits", "workspace", "api")
@@ -43,7 +43,7 @@ def test_the_models_are_those_that_these_tests_know() -> None:
     assert {model.__name__ for model in MODELS} == {
         *("User", "App", "AppKey", "Plan", "Account", "LedgerEntry", "Operation"),
         *("Grant", "LotUse", "Hold", "LotClaim", "AdjustmentLimit"),
-        *("Storage", "Reservation", "AppStorage", "Project", "ProjectContent", "IdempotencyRecord"),
+        *("Storage", "StorageWarning", "Reservation", "AppStorage", "Project", "ProjectContent", "IdempotencyRecord"),
     }
 
 
@@ -203,8 +203,9 @@ def test_every_list_costs_the_same_with_thirty_rows_as_with_one(staff: Client, p
             group = Group.objects.create(name=f"Role {number}")
             AdjustmentLimit.objects.create(group=group, per_adjustment=1, per_day=1)
             workspace.save_project(
-                user=user, app=app, project_type="page", title="t", content=read_content("x"), metadata={}
+                user=user, app=app, project_type="page", title="t", content=content_of("x" * 8), metadata={}
             )
+            workspace.change_limit(user=user, limit_bytes=10)
             key, _ = accounts.create_key(app=app, label="server")
             if number % 3 == 0:
                 accounts.rotate_key(key_id=key.key_id)

@@ -17,6 +17,8 @@ from unified.api.throttling import CallerThrottle
 
 # The contract's table, as far as its calls exist: code -> status and title ("" where it leaves the title open).
 CONTRACT = {
+    "edit_conflict": (412, ""),
+    "range_not_satisfiable": (416, ""),  # beyond the table
     "insufficient_credits": (402, "Insufficient credits"),
     "storage_limit_exceeded": (413, "Storage limit exceeded"),
     "project_limit_reached": (413, "Project limit reached"),

@@ -11,7 +11,8 @@ from accounts.models import App, User
 from tests.api.conftest import everything_of
 from tests.client import ApiClient
 from workspace import codes
-from workspace.models import AppStorage, Project, ProjectContent, Storage
+from workspace.models import AppStorage, Project, Storage
+from workspace.queries import body_of
 
 ROUTE = "save-project"
 
@@ -31,7 +32,9 @@ def kept(response: Any) -> tuple[Project, bytes]:
     """The row that the answer speaks of, and its bytes."""
     assert response.status_code == 201, response.content
     project = Project.objects.get(code=response.json()["project_code"])
-    return project, bytes(ProjectContent.objects.get(project=project).body)
+    body = body_of(project)
+    assert body is not None
+    return project, body
 
 
 def test_a_project_is_answered_and_written_whole(alice: User, imagegene: App, as_imagegene: ApiClient) -> None:
@@ -51,6 +54,8 @@ def test_a_project_is_answered_and_written_whole(alice: User, imagegene: App, as
         "size_bytes": 20,
         "content_type": "text/plain; charset=utf-8",
         "original_bytes": 20,
+        "image": None,
+        "etag": f'"{project.code}-1"',
         "storage_stats": {
             "used_mb": 0.0001,
             "limit_mb": 1.0,

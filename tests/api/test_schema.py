@@ -39,7 +39,14 @@ DOCUMENTED = {
     "transactions.csv": "get",
     "storage-stats": "get",
     "pricing": "get",
+    "projects/{code}": "patch",
     "projects/{code}/content": "get",
+    "projects/{code}/thumbnail": "get",
+    "projects/{code}/restore": "post",
+    "trash": "delete",
+    "cleanup": "post",
+    "export": "get",
+    "plans": "get",
 }
 
 

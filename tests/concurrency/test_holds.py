@@ -315,7 +315,7 @@ def test_room_for_a_hold_and_a_project_that_is_saved_are_not_both_the_last_bytes
     alice: User, as_imagegene: ApiClient
 ) -> None:
     """
-    Seen to fail: without select_for_update in workspace.services._locked_storage the second was not refused but
+    Seen to fail: without select_for_update in locked_storage the second was not refused but
     stopped by storage_within_limit, with a 500.
     """
 

@@ -14,8 +14,8 @@ from tests.client import ApiClient
 from tests.concurrency.books import assert_the_books_are_right, assert_the_storage_is_right, rows
 from tests.concurrency.crowd import together
 from tests.conftest import make_user
+from tests.workspace.contents import content_of
 from workspace import services as workspace
-from workspace.content import read_content
 
 PEOPLE = ("alice", "bob", "charlie", "dora")
 
@@ -97,7 +97,7 @@ def test_saving_and_paying_in_one_transaction_beside_others_that_do_one_of_them(
     Seen to fail: with the two turned round in half of the transactions PostgreSQL broke a deadlock.
     """
     bob = make_user("bob")
-    content = read_content("x" * 1_000)
+    content = content_of("x" * 1_000)
     deadlocks_before = deadlocks()
 
     def save(user: User) -> None:

@@ -11,8 +11,9 @@ from accounts.models import App, User
 from tests.client import ApiClient
 from tests.concurrency.books import assert_the_storage_is_right
 from tests.concurrency.crowd import together
+from tests.workspace.contents import content_of
 from workspace import services
-from workspace.content import Content, read_content
+from workspace.content import Content
 from workspace.models import AppStorage, Project, Storage
 
 MEGABYTE = 1_048_576
@@ -25,11 +26,11 @@ def keep(user: User, app: App, content: Content) -> Storage:
 
 def test_saves_fill_the_room_to_the_last_byte_and_not_one_more(alice: User, penora: App, imagegene: App) -> None:
     """
-    Seen to fail: without select_for_update in workspace.services._locked_storage all 32 were kept, and several were
+    Seen to fail: without select_for_update in locked_storage all 32 were kept, and several were
     told the same 65,536 used bytes. Without the comparison before the insert, the CHECK refused the right 16, but
     as IntegrityError.
     """
-    content = read_content("x" * SIXTEENTH)
+    content = content_of("x" * SIXTEENTH)
 
     outcomes = together(32, lambda index: keep(alice, imagegene if index % 2 else penora, content).used_bytes)
 
@@ -74,7 +75,7 @@ def test_a_file_that_fits_beside_nothing_else_is_kept_once(alice: User, penora: 
     """
     Seen to fail: without the lock all 16 megabytes were kept in a room of one.
     """
-    content = read_content("x" * MEGABYTE)
+    content = content_of("x" * MEGABYTE)
 
     outcomes = together(16, lambda _: keep(alice, penora, content).used_bytes)
 
@@ -88,7 +89,7 @@ def test_saves_stop_at_the_number_of_projects_that_a_person_may_have(alice: User
     Seen to fail: without the lock all 24 were kept, six of them as the first; without the comparison all 24 too.
     """
     settings.MAX_PROJECTS_PER_USER = 5
-    content = read_content("small")
+    content = content_of("small")
 
     outcomes = together(24, lambda _: keep(alice, penora, content).project_count)
 
@@ -111,7 +112,7 @@ def test_the_first_use_of_a_workspace_that_is_missing_may_be_sixteen_at_once(
     lock the totals were 10, 20, 20, 20…
     """
     bob = User.objects.create(user_id="bob", username="Bob", email="bob@example.com", plan=alice.plan)
-    content = read_content("ten bytes.")
+    content = content_of("ten bytes.")
 
     outcomes = together(16, lambda index: keep(bob, imagegene if index % 2 else penora, content).used_bytes)
 

@@ -9,9 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from accounts.models import App, User
+from tests.workspace.contents import content_of
 from workspace import codes, services
-from workspace.content import read_content
 from workspace.models import AppStorage, Project, ProjectContent, Storage
+from workspace.services import projects
 
 ALPHABET = set("0123456789ABCDEFGHJKMNPQRSTVWXYZ")
 examples = settings(max_examples=500, deadline=None)
@@ -20,7 +21,7 @@ drawn = st.text(sorted(ALPHABET), min_size=6, max_size=6)
 
 def keep(user: User, app: App, text: str = "text") -> Project:
     return services.save_project(
-        user=user, app=app, project_type="page", title="Page", content=read_content(text), metadata={}
+        user=user, app=app, project_type="page", title="Page", content=content_of(text), metadata={}
     )[0]
 
 
@@ -104,7 +105,7 @@ def test_when_every_draw_is_taken_nothing_is_written(alice: User, penora: App, m
     with pytest.raises(services.NoFreeCode):
         keep(alice, penora, "another")
 
-    assert len(drawn_codes) == services.CODE_ATTEMPTS == 20
+    assert len(drawn_codes) == projects.CODE_ATTEMPTS == 20
     assert list(Project.objects.values_list("pk", "code")) == [(kept.pk, "AAAAAA")]
     assert ProjectContent.objects.count() == 1
     assert list(Storage.objects.values_list("used_bytes", "project_count")) == [(4, 1)]
@@ -121,5 +122,5 @@ def test_another_conflict_is_not_taken_for_a_taken_code(alice: User, penora: App
     )
 
     with CaptureQueriesContext(connection) as captured, pytest.raises(Exception, match="workspace_project_pkey"):
-        services._insert_with_free_code(taken)
+        projects._insert_with_free_code(taken)
     assert sum(query["sql"].startswith("INSERT") for query in captured) == 1

@@ -10,13 +10,23 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.workspace.contents import content_of, plain
 from tests.workspace.pictures import FORMATS, picture
-from workspace.content import TEXT_TYPE, Content, InvalidContent, read_content
+from workspace.content import TEXT_TYPE, Content, InvalidContent
 from workspace.images import InvalidImage
 
 texts = st.text(st.characters(exclude_categories=["Cs"]))  # the request parser lets no surrogates through
 examples = settings(max_examples=300, deadline=None)
 every_format = pytest.mark.parametrize(("format", "content_type"), FORMATS.items())
+
+
+def assert_is_text(content: Content, text: str, content_type: str = TEXT_TYPE) -> None:
+    """Kept to the byte and counted at its plain length; compressed at rest only where that is smaller."""
+    assert plain(content) == text.encode()
+    assert content.content_type == content_type
+    assert content.size_bytes == content.original_bytes == len(text.encode())
+    assert (content.encoding == "br") == (len(content.body) < content.size_bytes)
+    assert (content.width, content.height, content.is_lossless, content.thumbnail) == (None, None, None, None)
 
 
 @examples
@@ -32,7 +42,7 @@ every_format = pytest.mark.parametrize(("format", "content_type"), FORMATS.items
 def test_any_text_is_kept_to_the_byte_or_refused(text: str) -> None:
     """Only what begins as base64 of a picture, is nothing else but base64, and is no picture, is refused."""
     try:
-        content = read_content(text)
+        content = content_of(text)
     except InvalidImage:
         bare = text.strip().replace("\r", "").replace("\n", "")
         assert bare.startswith(("iVBORw0KGgo", "/9j/", "R0lGOD", "UklGR", "AAAA"))
@@ -40,8 +50,7 @@ def test_any_text_is_kept_to_the_byte_or_refused(text: str) -> None:
     except InvalidContent:
         assert not text
     else:
-        assert content == Content(text.encode(), TEXT_TYPE, original_bytes=len(text.encode()))
-        assert content.size_bytes == len(text.encode())
+        assert_is_text(content, text)
 
 
 @examples
@@ -51,41 +60,44 @@ def test_a_text_comes_out_of_a_data_uri_as_it_went_in(text: str, kind: str) -> N
         f"data:text/{kind};base64,{base64.b64encode(text.encode()).decode()}",
         f"data:text/{kind};charset=utf-8,{quote(text)}",
     ):
-        content = read_content(uri)
+        content = content_of(uri)
 
-        assert content == Content(text.encode(), f"text/{kind}; charset=utf-8", original_bytes=len(text.encode()))
+        assert_is_text(content, text, f"text/{kind}; charset=utf-8")
 
 
 @examples
 @given(st.text("dataimgetx/:;,=base64 png", max_size=40))
 def test_no_data_uri_makes_the_reader_fail_otherwise_than_by_refusing(rest: str) -> None:
     with contextlib.suppress(InvalidContent, InvalidImage):
-        assert read_content("data:" + rest).size_bytes > 0
+        assert content_of("data:" + rest).size_bytes > 0
 
 
 @every_format
 def test_a_picture_is_kept_as_it_came_however_it_was_sent(format: str, content_type: str) -> None:
     body = picture(format)
-    plain = base64.b64encode(body).decode()
+    encoded = base64.b64encode(body).decode()
 
     for sent in (
-        plain,
-        plain.rstrip("="),
+        encoded,
+        encoded.rstrip("="),
         base64.encodebytes(body).decode(),
-        f"  {plain}\r\n",
-        f"data:{content_type};base64,{plain[:8]} {plain[8:]}\n",
-        f"data:{content_type};base64,{plain}",
-        f"DATA:{content_type.upper()};BASE64,{plain}",
-        f"data:{content_type};name=a.b;base64,{plain}",
+        f"  {encoded}\r\n",
+        f"data:{content_type};base64,{encoded[:8]} {encoded[8:]}\n",
+        f"data:{content_type};base64,{encoded}",
+        f"DATA:{content_type.upper()};BASE64,{encoded}",
+        f"data:{content_type};name=a.b;base64,{encoded}",
         f"data:{content_type},{quote_from_bytes(body)}",
     ):
-        assert read_content(sent) == Content(body, content_type, original_bytes=len(body))
+        content = content_of(sent, compression="none")
+        assert (content.body, content.content_type, content.encoding) == (body, content_type, "")
+        assert content.size_bytes == content.original_bytes == len(body)
+        assert (content.width, content.height, content.is_lossless) == (24, 16, True)
 
 
 @pytest.mark.parametrize("sent", ["", "data:,", "data:;base64,", "data:text/plain;base64,", "data:text/html,"])
 def test_nothing_is_not_a_content(sent: str) -> None:
     with pytest.raises(InvalidContent, match="empty"):
-        read_content(sent)
+        content_of(sent)
 
 
 @pytest.mark.parametrize(
@@ -107,7 +119,7 @@ def test_nothing_is_not_a_content(sent: str) -> None:
     ],
 )
 def test_what_merely_looks_like_something_else_is_a_text(sent: str) -> None:
-    assert read_content(sent) == Content(sent.encode(), TEXT_TYPE, original_bytes=len(sent.encode()))
+    assert_is_text(content_of(sent), sent)
 
 
 @pytest.mark.parametrize(
@@ -125,7 +137,7 @@ def test_what_merely_looks_like_something_else_is_a_text(sent: str) -> None:
 )
 def test_a_data_uri_that_is_not_what_it_says_is_refused(sent: str, told: str) -> None:
     with pytest.raises(InvalidContent, match=told):
-        read_content(sent)
+        content_of(sent)
 
 
 @pytest.mark.parametrize(
@@ -143,12 +155,12 @@ def test_a_data_uri_that_is_not_what_it_says_is_refused(sent: str, told: str) ->
 )
 def test_what_says_that_it_is_a_picture_and_is_none_is_refused(sent: str) -> None:
     with pytest.raises(InvalidImage):
-        read_content(sent)
+        content_of(sent)
 
 
 def test_a_picture_under_the_name_of_another_format_is_refused() -> None:
     with pytest.raises(InvalidImage, match="declared as image/png but is image/jpeg"):
-        read_content(f"data:image/png;base64,{base64.b64encode(picture('JPEG')).decode()}")
+        content_of(f"data:image/png;base64,{base64.b64encode(picture('JPEG')).decode()}")
 
 
 @pytest.mark.parametrize(
@@ -171,4 +183,4 @@ def test_megabytes_are_read_whatever_they_are(sent: str) -> None:
     Each character is looked at once. (Thirty kilobytes of line breaks took three seconds of processor time, and four
     times that for twice as many, while two parts of one pattern could both match them: megabytes would take days.)
     """
-    assert read_content(sent).body == sent.encode()
+    assert_is_text(content_of(sent), sent)

@@ -16,10 +16,10 @@ from credits import services as credits
 from credits.models import Account, Hold
 from tests.clock import let_pass
 from tests.conftest import make_user
+from tests.workspace.contents import content_of
 from tests.workspace.test_storage import CHECK_VIOLATION, MEGABYTE, keep, refused
 from unified import services as unified
 from workspace import queries, services
-from workspace.content import read_content
 from workspace.models import Project, Reservation, Storage
 from workspace.verify import INVARIANTS
 
@@ -281,7 +281,7 @@ def test_the_end_of_a_hold_gives_its_room_back(alice: User, imagegene: App) -> N
 
 
 def save(user: User, app: App, made: Hold, content: str, **terms: Any) -> tuple[Any, ...]:
-    project = {"project_type": "art", "title": "Cat", "content": read_content(content), "metadata": {}}
+    project = {"project_type": "art", "title": "Cat", "content": content_of(content), "metadata": {}}
     payment = unified.HeldCharge(hold=made, **terms)
     return unified.save_paid_project(user=user, app=app, payment=payment, **project)
 

@@ -11,8 +11,9 @@ from django.test.utils import CaptureQueriesContext
 
 from accounts.models import App, User
 from tests.client import ApiClient
+from tests.workspace.contents import content_of
 from workspace import queries, services
-from workspace.content import Content, read_content
+from workspace.content import Content
 from workspace.models import AppStorage, Project, ProjectContent, Storage
 
 MEGABYTE = 1_048_576
@@ -20,7 +21,7 @@ CHECK_VIOLATION, UNIQUE_VIOLATION, FOREIGN_KEY_VIOLATION = "23514", "23505", "23
 
 
 def keep(user: User, app: App, content: Content | str = "text", **changes: Any) -> tuple[Project, Storage]:
-    content = read_content(content) if isinstance(content, str) else content
+    content = content_of(content) if isinstance(content, str) else content
     wanted = {"project_type": "page", "title": "Page", "metadata": {}, **changes}
     return services.save_project(user=user, app=app, content=content, **wanted)
 
@@ -92,15 +93,26 @@ def test_nothing_that_a_project_stands_on_can_be_deleted(alice: User, penora: Ap
     assert bytes(ProjectContent.objects.get(project=project).body) == b"text"
 
 
-def test_content_is_stored_out_of_line_and_uncompressed(alice: User, penora: App) -> None:
+@pytest.mark.parametrize("column", ["body", "thumbnail"])
+def test_content_is_stored_out_of_line_and_by_the_server_as_it_is(alice: User, penora: App, column: str) -> None:
     assert execute(
-        "SELECT attstorage FROM pg_attribute WHERE attrelid = 'workspace_projectcontent'::regclass AND attname = 'body'"
+        "SELECT attstorage FROM pg_attribute WHERE attrelid = 'workspace_projectcontent'::regclass AND attname = %s",
+        column,
     ) == [("e",)]
 
-    keep(alice, penora, "a" * 100_000)
-    assert execute("SELECT octet_length(body), pg_column_size(body) FROM workspace_projectcontent") == [
+    keep(alice, penora)
+    execute(f"UPDATE workspace_projectcontent SET {column} = DECODE(REPEAT('61', 100000), 'hex')")
+    assert execute(f"SELECT octet_length({column}), pg_column_size({column}) FROM workspace_projectcontent") == [
         (100_000, 100_000)
     ]
+
+
+def test_a_text_is_compressed_at_rest_and_counts_at_its_plain_length(alice: User, penora: App) -> None:
+    project, storage = keep(alice, penora, "Ein Absatz. " * 1_000)
+
+    assert project.size_bytes == storage.used_bytes == 12_000
+    assert execute("SELECT octet_length(body) < 200, encoding FROM workspace_projectcontent") == [(True, "br")]
+    assert queries.body_of(project) == b"Ein Absatz. " * 1_000
 
 
 # --- what a save writes ----------------------------------------------------------------------------------------------

@@ -20,7 +20,8 @@ from rest_framework.request import Request
 from accounts.models import App
 from accounts.services import authenticate_key
 
-SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+# A page of another origin can make a browser send GET and HEAD, which change nothing; DELETE it has to ask for first.
+BODILESS_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "DELETE"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +85,7 @@ def is_quickstart(request: HttpRequest) -> bool:
         and not any(name == "HTTP_FORWARDED" or name.startswith("HTTP_X_FORWARDED") for name in request.META)
         and "HTTP_ORIGIN" not in request.META
         and request.META.get("HTTP_SEC_FETCH_SITE", "none") in ("none", "same-origin")
-        and (request.method in SAFE_METHODS or request.content_type == "application/json")
+        and (request.method in BODILESS_METHODS or request.content_type == "application/json")
     )
 
 

@@ -15,7 +15,7 @@ from credits import pricing, queries, services
 from unified.api import csv_export, inputs, outputs
 from unified.api.authentication import caller_of
 from unified.api.base import UnifiedViewSet, find_app
-from unified.api.figures import described_upgrade
+from unified.api.figures import described_offer
 from unified.api.idempotency import Answer
 
 
@@ -141,7 +141,7 @@ class Credits(UnifiedViewSet):
                 quote,
                 line=price.operation,
                 quantity=price.quantity,
-                upgrades=[described_upgrade(step) for step in upgrades],
+                upgrades=[described_offer(step) for step in upgrades],
             )
             return Answer(body)
 

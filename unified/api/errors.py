@@ -32,12 +32,19 @@ from credits.services import (
     TransactionNotFound,
 )
 from unified.api import outputs
-from unified.api.figures import described_upgrade, megabytes_text, plural, timestamp
+from unified.api.figures import described_offer, etag_of, megabytes_text, plural, timestamp
 from unified.api.models import IdempotencyRecord
 from workspace.content import InvalidContent
+from workspace.encoders import EncodersBusy
 from workspace.images import InvalidImage
 from workspace.queries import largest_projects
-from workspace.services import MetadataTooLarge, ProjectLimitReached, StorageLimitExceeded
+from workspace.services import (
+    EditConflict,
+    MetadataTooLarge,
+    ProjectLimitReached,
+    ProjectNotFound,
+    StorageLimitExceeded,
+)
 
 if TYPE_CHECKING:
     from accounts.models import User
@@ -63,10 +70,12 @@ ERRORS: dict[str, tuple[int, str]] = {
     "hold_not_active": (409, "Hold not active"),
     "refund_exceeds_charge": (409, "Refund exceeds charge"),
     "request_in_progress": (409, "Request in progress"),
+    "edit_conflict": (412, "Edit conflict"),
     "payload_too_large": (413, "Payload too large"),
     "storage_limit_exceeded": (413, "Storage limit exceeded"),
     "project_limit_reached": (413, "Project limit reached"),
     "unsupported_media_type": (415, "Unsupported media type"),
+    "range_not_satisfiable": (416, "Range not satisfiable"),
     "idempotency_key_reused": (422, "Idempotency key reused"),
     "throttled": (429, "Too many requests"),
     "internal_error": (500, "Internal error"),
@@ -122,6 +131,10 @@ def invalid(**fields: str) -> ApiError:
     """Bad input in the named fields."""
     name, message = next(iter(fields.items()))
     return ApiError("validation_error", f"{name}: {message}", fields={name: [text] for name, text in fields.items()})
+
+
+def project_not_found(code: str) -> ApiError:
+    return ApiError("project_not_found", "No project has this code.", project_code=code)
 
 
 def user_not_found(user_id: str) -> ApiError:
@@ -259,7 +272,7 @@ def _messages(detail: Any) -> dict[str, list[str]]:
 
 def _upgrades(member: User | None) -> list[dict[str, Any]]:
     """What every refusal for want of credits or room offers."""
-    return [described_upgrade(step) for step in upgrades_for(member)] if member else []
+    return [described_offer(step) for step in upgrades_for(member)] if member else []
 
 
 def _insufficient_credits(exc: Any, member: User | None) -> ApiError:
@@ -315,6 +328,16 @@ def _refund_exceeds_charge(exc: RefundExceedsCharge, _: User | None) -> ApiError
     )
 
 
+def _edit_conflict(exc: EditConflict, _: User | None) -> ApiError:
+    etag = etag_of(exc.project)
+    return ApiError(
+        "edit_conflict",
+        "The project has been changed since; get it again and repeat the edit on what it is now.",
+        headers={"ETag": etag},
+        etag=etag,
+    )
+
+
 _DOMAIN: dict[type[Exception], Callable[[Any, User | None], ApiError]] = {
     InsufficientCredits: _insufficient_credits,
     StorageLimitExceeded: _storage_limit_exceeded,
@@ -323,6 +346,13 @@ _DOMAIN: dict[type[Exception], Callable[[Any, User | None], ApiError]] = {
     ),
     NoDefaultPlan: lambda *_: ApiError(
         "service_unavailable", "The service is not set up yet; nothing was kept.", headers={"Retry-After": "60"}
+    ),
+    ProjectNotFound: lambda exc, _: project_not_found(str(exc)),
+    EditConflict: _edit_conflict,
+    EncodersBusy: lambda *_: ApiError(
+        "service_unavailable",
+        "Too many pictures are being encoded just now; nothing was kept.",
+        headers={"Retry-After": "1"},
     ),
     InvalidUserId: lambda exc, _: invalid(user_id=str(exc)),
     HoldNotFound: lambda exc, _: ApiError("hold_not_found", "No hold of yours has this hold_id.", hold_id=str(exc)),

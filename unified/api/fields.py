@@ -69,6 +69,36 @@ class QueryNumberField(WholeNumberField):
         return super().to_internal_value(int(data))
 
 
+@extend_schema_field({"type": "number"})
+class AmountField(serializers.Field):
+    """A JSON number more than `above` and at most `at_most`."""
+
+    def __init__(self, *, above: float, at_most: float, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.above, self.at_most = above, at_most
+
+    def to_internal_value(self, data: Any) -> float:
+        if isinstance(data, bool) or not isinstance(data, (int, float)) or not self.above < data <= self.at_most:
+            raise serializers.ValidationError(f"A number above {self.above} and up to {self.at_most:.0f} is needed.")
+        return float(data)
+
+    def to_representation(self, value: float) -> float:
+        return value
+
+
+@extend_schema_field({"type": "boolean"})
+class SwitchField(serializers.Field):
+    """true or false, and nothing that could be meant so."""
+
+    def to_internal_value(self, data: Any) -> bool:
+        if not isinstance(data, bool):
+            raise serializers.ValidationError("true or false is needed.")
+        return data
+
+    def to_representation(self, value: bool) -> bool:
+        return value
+
+
 @extend_schema_field({"type": "string", "format": "date-time"})
 class MomentField(serializers.Field):
     """An RFC 3339 time, or a date for its midnight; without an offset it is UTC."""

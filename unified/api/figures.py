@@ -1,11 +1,11 @@
-"""How numbers and times look in answers: megabytes, percentages, plurals, timestamps. Pure functions."""
+"""How numbers, times and versions look in answers. Pure functions."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
 from typing import Any
 
-from accounts.queries import Upgrade
+from accounts.queries import Offer
 from workspace.models import Project, Storage
 
 MEGABYTE = 1_048_576  # bytes
@@ -30,8 +30,8 @@ def percentage(part: int, whole: int) -> float:
     return round(100 * part / whole, 2)
 
 
-def plural(count: int, noun: str) -> str:
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+def plural(count: int, noun: str, several: str | None = None) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {several or noun + 's'}"
 
 
 def timestamp(moment: datetime | None = None) -> str:
@@ -58,6 +58,18 @@ def project_size(project: Project) -> dict[str, Any]:
     return {"size_mb": megabytes(project.size_bytes), "size_bytes": project.size_bytes}
 
 
-def described_upgrade(upgrade: Upgrade) -> dict[str, Any]:
+def etag_of(project: Project) -> str:
+    """The version of a project as an entity tag (RFC 9110, 8.8.3), to be sent in If-Match."""
+    return f'"{project.code}-{project.version}"'
+
+
+def file_name(code: str, content_type: str) -> str:
+    """What a project's content is called as a file, such as `7K3M9Q.avif`."""
+    kind = content_type.partition(";")[0]
+    known = {"image/jpeg": "jpg", "text/plain": "txt", "text/markdown": "md"}
+    return f"{code}.{known.get(kind, kind.partition('/')[2].partition('+')[0])}"
+
+
+def described_offer(offer: Offer) -> dict[str, Any]:
     """A plan as a client shows it."""
-    return {**upgrade, "storage_limit_mb": megabytes(upgrade["storage_limit_bytes"])}
+    return {**offer, "storage_limit_mb": megabytes(offer["storage_limit_bytes"])}

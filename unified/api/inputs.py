@@ -12,14 +12,26 @@ from accounts.models import USER_ID_MAX_LENGTH
 from credits.models import DESCRIPTION_MAX_LENGTH, MAX_AMOUNT, PROJECT_CODE_MAX_LENGTH, LedgerEntry
 from credits.pricing import MAX_QUANTITY
 from credits.services.holds import DEFAULT_SECONDS, MAX_SECONDS
-from unified.api.fields import MomentField, ObjectField, QueryNumberField, TextField, WholeNumberField
+from unified.api.fields import (
+    AmountField,
+    MomentField,
+    ObjectField,
+    QueryNumberField,
+    SwitchField,
+    TextField,
+    WholeNumberField,
+)
+from unified.api.figures import MEGABYTE
 from unified.api.pages import CursorField
 from workspace.models import PROJECT_TYPE_MAX_LENGTH, TITLE_MAX_LENGTH
+from workspace.services import Strategy
 
 MAX_PAGE = 500
 DEFAULT_TRANSACTIONS = 50
 ID_MAX_LENGTH = 64  # of a hold or a transaction; what is no id of ours is not found
 MAX_STORAGE_BYTES = 1_000_000_000
+CODE_MAX_LENGTH = 64  # as typed; what cannot be a code is not found
+MAX_CODES = 1_000
 
 
 def user_id_field(**kwargs: Any) -> TextField:
@@ -121,19 +133,40 @@ class ChargeInput(PricedInput):
         return attrs  # what is needed depends on whether there is a hold
 
 
+def project_type_field(**kwargs: Any) -> TextField:
+    return TextField(
+        max_length=PROJECT_TYPE_MAX_LENGTH,
+        control_characters=False,
+        help_text="What it is, such as `ai_art`.",
+        **kwargs,
+    )
+
+
+def content_field(**kwargs: Any) -> TextField:
+    return TextField(
+        allow_blank=True,
+        help_text="A `data:` URI; or base64 of a PNG, JPEG, WebP, AVIF or GIF; or text, which is kept exactly.",
+        **kwargs,
+    )
+
+
+def compression_field() -> serializers.ChoiceField:
+    return serializers.ChoiceField(
+        choices=["auto", "lossless", "none"],
+        default="auto",
+        help_text="Of a picture. `auto`: re-encoded to look the same and fit the room that is left; `lossless`: every "
+        "pixel as sent; `none`: every byte as sent, metadata such as the place where it was taken included.",
+    )
+
+
 class SaveProjectInput(serializers.Serializer[Any]):
     user_id = user_id_field()
     app_source = app_field()
-    project_type = TextField(
-        max_length=PROJECT_TYPE_MAX_LENGTH, control_characters=False, help_text="What it is, such as `ai_art`."
-    )
+    project_type = project_type_field()
     title = TextField(max_length=TITLE_MAX_LENGTH)
-    content = TextField(
-        allow_blank=True,
-        help_text="A `data:` URI; or base64 of a PNG, JPEG, WebP, AVIF or GIF; or text, which is kept exactly.",
-    )
+    content = content_field()
     metadata = ObjectField(required=False, allow_null=True, help_text="Anything up to 8 KB, such as the prompt.")
-    compression = serializers.ChoiceField(choices=["auto", "lossless", "none"], default="auto")
+    compression = compression_field()
     charge = ChargeInput(
         required=False, allow_null=True, help_text="What to pay in the same transaction: saved and paid, or neither."
     )
@@ -158,6 +191,59 @@ class SaveProjectInput(serializers.Serializer[Any]):
                 raise serializers.ValidationError({field: ["A hold has its price; give amount, if less is due."]})
         except serializers.ValidationError as refusal:
             raise serializers.ValidationError({"charge": refusal.detail}) from None
+        return attrs
+
+
+class EditProjectInput(serializers.Serializer[Any]):
+    user_id = user_id_field()
+    title = TextField(max_length=TITLE_MAX_LENGTH, required=False)
+    project_type = project_type_field(required=False)
+    metadata = ObjectField(required=False, allow_null=True, help_text="In place of all that is there.")
+    content = content_field(required=False)
+    compression = compression_field()
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if not attrs.keys() & {"title", "project_type", "metadata", "content"}:
+            raise serializers.ValidationError(["Give at least one of title, project_type, metadata and content."])
+        return attrs
+
+
+class TrashQuery(UserQuery):
+    code = TextField(max_length=CODE_MAX_LENGTH, required=False, help_text="One project of it; all, if left out.")
+
+
+class ContentQuery(serializers.Serializer[Any]):
+    user_id = user_id_field(required=False)
+    format = serializers.ChoiceField(
+        choices=["jpeg", "png"], required=False, help_text="A picture as this, whatever it is kept as."
+    )
+
+
+class CleanupInput(serializers.Serializer[Any]):
+    user_id = user_id_field()
+    free_mb = AmountField(
+        above=0, at_most=MAX_STORAGE_BYTES / MEGABYTE, required=False, help_text="Megabytes that are to become free."
+    )
+    free_bytes = WholeNumberField(
+        min_value=1, max_value=MAX_STORAGE_BYTES, required=False, help_text="The same, exactly."
+    )
+    older_than_days = WholeNumberField(
+        min_value=0, max_value=36_500, required=False, help_text="Only what has not been changed for so long."
+    )
+    codes = serializers.ListField(
+        child=TextField(max_length=CODE_MAX_LENGTH), min_length=1, max_length=MAX_CODES, required=False
+    )
+    app = app_field(required=False)
+    strategy = serializers.ChoiceField(choices=Strategy.values, default=Strategy.OLDEST.value)
+    dry_run = SwitchField(default=False, help_text="Only say what would be removed.")
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if "free_mb" in attrs and "free_bytes" in attrs:
+            raise serializers.ValidationError({"free_bytes": ["Give either free_mb or free_bytes, not both."]})
+        if not attrs.keys() & {"free_mb", "free_bytes", "older_than_days", "codes"}:
+            raise serializers.ValidationError(
+                {"free_mb": ["Say how much to free (free_mb or free_bytes), older_than_days, or which codes."]}
+            )
         return attrs
 
 

@@ -25,20 +25,26 @@ _ONLY_ON = {
     "hold_not_active": {"capture_credits", "release_credits", "save_project"},
     "transaction_not_found": {"refund_credits"},
     "refund_exceeds_charge": {"refund_credits"},
-    "storage_limit_exceeded": {"save_project", "reserve_credits"},
-    "project_limit_reached": {"save_project"},
-    "invalid_image": {"save_project"},
-    "project_not_found": {"project_content"},
+    "storage_limit_exceeded": {"save_project", "reserve_credits", "edit_project", "restore_project"},
+    "project_limit_reached": {"save_project", "restore_project"},
+    "invalid_image": {"save_project", "edit_project"},
+    "project_not_found": {
+        *("get_project", "edit_project", "delete_project", "restore_project", "empty_trash", "cleanup"),
+        *("project_content", "project_thumbnail"),
+    },
+    "not_found": {"project_thumbnail"},
+    "edit_conflict": {"edit_project", "delete_project"},
+    "range_not_satisfiable": {"project_content", "project_thumbnail"},
     "user_not_found": {
         *("user_info", "projects", "save_project", "storage_stats"),
         *("deduct_credits", "reserve_credits", "quote", "transactions", "transactions_csv"),
+        *("get_project", "edit_project", "delete_project", "restore_project", "trash", "empty_trash", "cleanup"),
+        *("export", "plans"),
     },
 }
-_ONLY_ON_POST = {
-    *("invalid_json", "payload_too_large", "unsupported_media_type"),
-    *("idempotency_key_reused", "request_in_progress"),
-}
-_NEVER = {"method_not_allowed", "not_found"}  # of other methods and addresses
+_ONLY_WITH_A_BODY = {"invalid_json", "payload_too_large", "unsupported_media_type"}
+_ONLY_ON_POST = {"idempotency_key_reused", "request_in_progress"}
+_NEVER = {"method_not_allowed"}  # of other methods
 
 
 _COUNT = {"type": "integer"}
@@ -68,6 +74,9 @@ _NUMBERS_TO_ACT_ON: dict[str, Any] = {
         for name in ("hold_id", "transaction_id")
     },
     "user_id": {**_ID, "description": "As given."},
+    "etag": {"type": "string", "description": "With `edit_conflict`: the present version."},
+    "freeable_bytes": {**_COUNT, "description": "Of a clean-up that cannot free enough: what it could."},
+    "size_bytes": {**_COUNT, "description": "With `range_not_satisfiable`: of the whole content."},
     "project_code": {**_ID, "description": "As given; with `hold_not_active`, of the project that was paid for."},
 }
 
@@ -153,6 +162,8 @@ def _codes_of(operation_id: str, method: str) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for code, (status, _) in ERRORS.items():
         if code in _NEVER or (code in _ONLY_ON_POST and method != "post"):
+            continue
+        if code in _ONLY_WITH_A_BODY and method not in ("post", "patch"):
             continue
         if operation_id in _ONLY_ON.get(code, {operation_id}):
             found.setdefault(str(status), []).append(code)

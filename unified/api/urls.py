@@ -6,11 +6,14 @@ from typing import Any
 from django.urls import URLPattern, path, re_path
 from drf_spectacular.views import SpectacularJSONAPIView, SpectacularSwaggerSplitView
 
+from unified.api.contents import ProjectContents
 from unified.api.credits import Credits
+from unified.api.exports import Exports
 from unified.api.holds import Holds
 from unified.api.nowhere import Nowhere
+from unified.api.projects import Projects, Trash
 from unified.api.users import Users
-from unified.api.workspace import ProjectContents, Workspace
+from unified.api.workspace import Workspace
 
 
 def both(route: str, view: Callable[..., Any], name: str | None = None) -> list[URLPattern]:
@@ -21,7 +24,17 @@ urlpatterns = [
     *both("unified/create-user", Users.as_view({"post": "create"})),
     *both("unified/user-info", Users.as_view({"get": "info"})),
     *both("unified/projects", Workspace.as_view({"get": "projects"})),
-    *both("unified/projects/<str:code>/content", ProjectContents.as_view({"get": "retrieve"})),
+    *both(
+        "unified/projects/<str:code>",
+        Projects.as_view({"get": "retrieve", "patch": "update", "delete": "remove"}),
+    ),
+    *both("unified/projects/<str:code>/content", ProjectContents.as_view({"get": "content"})),
+    *both("unified/projects/<str:code>/thumbnail", ProjectContents.as_view({"get": "thumbnail"})),
+    *both("unified/projects/<str:code>/restore", Projects.as_view({"post": "restore"})),
+    *both("unified/trash", Trash.as_view({"get": "contents", "delete": "empty"})),
+    *both("unified/cleanup", Trash.as_view({"post": "cleanup"})),
+    *both("unified/export", Exports.as_view({"get": "export"})),
+    *both("unified/plans", Users.as_view({"get": "plans"})),
     *both("unified/save-project", Workspace.as_view({"post": "save"})),
     *both("unified/storage-stats", Workspace.as_view({"get": "storage_stats"})),
     *both("unified/deduct-credits", Credits.as_view({"post": "deduct"})),

@@ -72,3 +72,14 @@ class Users(UnifiedViewSet):
         user = self.find_member(request, query["user_id"])
         as_of = query.get("as_of")
         return Response(outputs.user_info(user, position_of(user, as_of=as_of), storage_of(user), as_of=as_of))
+
+    @extend_schema(
+        tags=["Users"],
+        operation_id="plans",
+        summary="The plan a person is on, and what they could have instead",
+        parameters=[inputs.UserQuery],
+        responses=outputs.PlansAnswer,
+    )
+    def plans(self, request: Request) -> Response:
+        query = self.read_query(inputs.UserQuery, request)
+        return Response(outputs.plans(self.find_member(request, query["user_id"])))

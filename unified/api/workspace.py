@@ -1,32 +1,25 @@
-"""The shared workspace: keeping projects, listing them, their bytes, and how full it is."""
+"""The shared workspace: keeping projects, listing them, and how full it is."""
 
 from __future__ import annotations
 
-import hashlib
 from typing import Any
 
-from django.http import HttpResponse, HttpResponseNotModified
-from django.utils.http import parse_etags
-from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiExample, OpenApiParameter, extend_schema
-from rest_framework.permissions import BasePermission, IsAuthenticated
+from drf_spectacular.utils import OpenApiExample, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.models import App
 from accounts.queries import registered_apps
 from credits.models import DESCRIPTION_MAX_LENGTH, Operation
-from unified.api import content_urls, inputs, outputs
+from unified.api import inputs, outputs
 from unified.api.base import UnifiedViewSet, find_app
-from unified.api.errors import ApiError, invalid
+from unified.api.errors import invalid
 from unified.api.figures import plural
 from unified.api.idempotency import Answer
+from unified.api.uploads import keep
 from unified.services import Charge, HeldCharge, save_paid_project
-from workspace import codes, queries, services
-from workspace.content import TEXT_TYPE, read_content
-
-INERT_TEXT_TYPES = frozenset({"text/plain", "text/markdown", "text/csv", "text/html", "application/json"})
-CACHE = "private, no-cache"  # may be kept, and is asked for again: an edit shows at once
+from workspace import queries, services
+from workspace.content import Content
 
 
 class Workspace(UnifiedViewSet):
@@ -36,7 +29,9 @@ class Workspace(UnifiedViewSet):
         summary="Keep a project",
         description=(
             "The content is a `data:` URI, the base64 of a picture, or a text. Answers with the code by which "
-            "every app finds the project. With `charge` or `hold_id` it is paid for in the same transaction: saved "
+            "every app finds the project. A picture is re-encoded to look the same and to fit the room that is left; "
+            "the answer says what was kept of it, and `compression` how to have it otherwise. "
+            "With `charge` or `hold_id` it is paid for in the same transaction: saved "
             "and paid, or neither."
         ),
         request=inputs.SaveProjectInput,
@@ -73,22 +68,26 @@ class Workspace(UnifiedViewSet):
         app = self.acting_app(request, data["app_source"], field="app_source")
         user = self.find_member(request, data["user_id"])
         payment = self._payment(request, data, app)
-        content = read_content(data["content"])  # slow for a picture, so before any transaction
         project = {
             "project_type": data["project_type"],
             "title": data["title"],
-            "content": content,
             "metadata": data.get("metadata") or {},
         }
 
-        def work() -> Answer:
+        def room() -> int:
+            held = queries.reserved_by(payment.hold.pk) if isinstance(payment, HeldCharge) else 0
+            return queries.storage_of(user).available_bytes + held
+
+        def work(content: Content) -> Answer:
             if payment is None:
-                saved, storage = services.save_project(user=user, app=app, **project)
+                saved, storage = services.save_project(user=user, app=app, content=content, **project)
                 return Answer(outputs.saved_project(saved, app, storage), 201)
-            saved, storage, entry, spendable = save_paid_project(user=user, app=app, payment=payment, **project)
+            saved, storage, entry, spendable = save_paid_project(
+                user=user, app=app, payment=payment, content=content, **project
+            )
             return Answer(outputs.saved_project(saved, app, storage, paid=(entry, spendable)), 201)
 
-        return self.once(work)
+        return keep(self, data["content"], compression=data["compression"], room=room, work=work)
 
     def _payment(self, request: Request, data: dict[str, Any], app: App) -> Charge | HeldCharge | None:
         """How a project is to be paid for as it is saved, if it is."""
@@ -155,67 +154,3 @@ class Workspace(UnifiedViewSet):
 def _described(operation: Operation | None, title: str) -> str:
     """What the history says of a project that was paid for as it was saved."""
     return (f"{operation.name} - {title}" if operation else title)[:DESCRIPTION_MAX_LENGTH]
-
-
-class SignedAddress(BasePermission):
-    """Either the address carries our signature, or the caller is authenticated."""
-
-    def has_permission(self, request: Request, view: Any) -> bool:
-        if IsAuthenticated().has_permission(request, view):
-            return True
-        if "signature" not in request.query_params:
-            return False
-        try:
-            content_urls.check(
-                code=codes.fold(view.kwargs["code"]) or "",
-                expires=request.query_params.get("expires", ""),
-                signature=request.query_params["signature"],
-            )
-        except content_urls.InvalidContentUrl as refusal:
-            raise ApiError("permission_denied", str(refusal)) from None
-        return True
-
-
-class ProjectContents(UnifiedViewSet):
-    permission_classes = (SignedAddress,)
-
-    @extend_schema(
-        tags=["Workspace"],
-        operation_id="project_content",
-        summary="The bytes of a project, with their own type",
-        description=(
-            "For whoever has the signed address from a listing, or a key. Answers 304 to an ETag that still holds."
-        ),
-        parameters=[
-            OpenApiParameter("expires", OpenApiTypes.INT, description="Of a signed address."),
-            OpenApiParameter("signature", OpenApiTypes.STR, description="Of a signed address."),
-        ],
-        responses={(200, "*/*"): OpenApiTypes.BINARY, 304: None},
-        auth=[{}, {"appKey": []}],  # type: ignore[list-item]
-    )
-    def retrieve(self, request: Request, code: str) -> HttpResponse:
-        folded = codes.fold(code)
-        found = queries.content_of(folded) if folded else None
-        if found is None:
-            raise ApiError("project_not_found", "No project has this code.", project_code=code)
-        project, body = found
-        etag = f'"{hashlib.sha256(body).hexdigest()}"'
-        known = {tag.removeprefix("W/") for tag in parse_etags(request.headers.get("If-None-Match", ""))}
-        if etag in known or "*" in known:  # compared weakly, RFC 9110, 13.1.2
-            return HttpResponseNotModified(headers={"ETag": etag, "Cache-Control": CACHE})
-        # What a stranger wrote is served as an inert file: never a document, script or style of this origin.
-        own_type = project.is_image or project.content_type.partition(";")[0] in INERT_TEXT_TYPES
-        response = HttpResponse(body, content_type=project.content_type if own_type else TEXT_TYPE)
-        kind = "inline" if project.is_image else "attachment"
-        response["Content-Disposition"] = f'{kind}; filename="{project.code}{_suffix(project.content_type)}"'
-        response["Content-Security-Policy"] = "default-src 'none'; sandbox"
-        response["Cross-Origin-Resource-Policy"] = "cross-origin"
-        response["Cache-Control"] = CACHE
-        response["ETag"] = etag
-        return response
-
-
-def _suffix(content_type: str) -> str:
-    kind = content_type.partition(";")[0]
-    known = {"image/jpeg": ".jpg", "text/plain": ".txt", "text/markdown": ".md"}
-    return known.get(kind, "." + kind.partition("/")[2].partition("+")[0])

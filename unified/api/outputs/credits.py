@@ -11,7 +11,7 @@ from credits.models import Hold, LedgerEntry, Operation
 from credits.queries import HistoryPage
 from credits.services import Quote
 from unified.api.figures import timestamp
-from unified.api.outputs.shapes import Shape, SuccessShape, by_app, success
+from unified.api.outputs.shapes import Shape, SuccessShape, UpgradeShape, by_app, success
 from unified.api.pages import cursor_for
 
 
@@ -169,14 +169,6 @@ def refunded(entry: LedgerEntry, *, refundable: int, spendable: int) -> dict[str
         related_transaction_id=str(entry.related_id),
         timestamp=timestamp(entry.created_at),
     )
-
-
-class UpgradeShape(Shape):
-    plan = serializers.CharField()
-    name = serializers.CharField()
-    storage_limit_mb = serializers.FloatField()
-    storage_limit_bytes = serializers.IntegerField()
-    monthly_credits = serializers.IntegerField()
 
 
 class QuoteAnswer(SuccessShape):

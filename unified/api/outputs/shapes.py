@@ -27,6 +27,14 @@ class StorageStatsShape(Shape):
     reserved_bytes = serializers.IntegerField(help_text="Room that holds keep free.")
 
 
+class UpgradeShape(Shape):
+    plan = serializers.CharField()
+    name = serializers.CharField()
+    storage_limit_mb = serializers.FloatField()
+    storage_limit_bytes = serializers.IntegerField()
+    monthly_credits = serializers.IntegerField()
+
+
 class SuccessShape(Shape):
     success = serializers.BooleanField(help_text="Always true here; failures have the Error form.")
 

@@ -8,9 +8,10 @@ from typing import Any
 from rest_framework import serializers
 
 from accounts.models import User
+from accounts.queries import offer_of, offered_plans, upgrades_for
 from credits.queries import Position
-from unified.api.figures import storage_stats, timestamp
-from unified.api.outputs.shapes import Shape, StorageStatsShape, SuccessShape, success
+from unified.api.figures import described_offer, storage_stats, timestamp
+from unified.api.outputs.shapes import Shape, StorageStatsShape, SuccessShape, UpgradeShape, success
 from workspace.models import Storage
 
 
@@ -53,6 +54,24 @@ class UserInfoAnswer(SuccessShape):
     plan = serializers.CharField()
     storage = StorageStatsShape()
     timestamp = serializers.DateTimeField()
+
+
+class PlanShape(UpgradeShape):
+    is_current = serializers.BooleanField()
+
+
+class PlansAnswer(SuccessShape):
+    current = UpgradeShape()
+    plans = PlanShape(many=True, help_text="All that are offered, smallest first.")
+    upgrade = UpgradeShape(many=True, help_text="Those that give more than the person's own, smallest step first.")
+
+
+def plans(user: User) -> dict[str, Any]:
+    return success(
+        current=described_offer(offer_of(user.plan)),
+        plans=[{**described_offer(offer), "is_current": offer["plan"] == user.plan.slug} for offer in offered_plans()],
+        upgrade=[described_offer(offer) for offer in upgrades_for(user)],
+    )
 
 
 def user_info(user: User, position: Position, storage: Storage, *, as_of: datetime | None = None) -> dict[str, Any]:

@@ -9,8 +9,8 @@ from rest_framework import serializers
 
 from accounts.models import App
 from credits.models import LedgerEntry
-from unified.api.content_urls import content_url
-from unified.api.figures import megabytes, project_size, storage_stats, timestamp
+from unified.api.content_urls import content_url, thumbnail_url
+from unified.api.figures import etag_of, megabytes, project_size, storage_stats, timestamp
 from unified.api.outputs.shapes import Shape, StorageStatsShape, SuccessShape, by_app, success
 from unified.api.pages import cursor_for
 from workspace.models import Project, Storage
@@ -25,11 +25,20 @@ class ProjectShape(Shape):
     size_mb = serializers.FloatField()
     size_bytes = serializers.IntegerField()
     content_type = serializers.CharField()
+    original_bytes = serializers.IntegerField(help_text="What was sent, decoded, before any re-encoding.")
+    width = serializers.IntegerField(allow_null=True, help_text="Of a picture, in pixels.")
+    height = serializers.IntegerField(allow_null=True)
+    lossless = serializers.BooleanField(
+        allow_null=True, help_text="Of a picture: whether every pixel is as it was sent."
+    )
     metadata = serializers.DictField(child=serializers.JSONField())
     created_at = serializers.DateTimeField()
     updated_at = serializers.DateTimeField()
+    etag = serializers.CharField(help_text="The version, as `If-Match` takes it, quotes included.")
     content_url = serializers.URLField(help_text="Signed and expiring: fit for an `<img>` in any page.")
-    thumbnail_url = serializers.URLField(allow_null=True, help_text="For pictures; null while there is none.")
+    thumbnail_url = serializers.URLField(
+        allow_null=True, help_text="The same of a small picture, at most 256 pixels a side; null for texts."
+    )
 
 
 def project(request: HttpRequest, item: Project) -> dict[str, Any]:
@@ -40,11 +49,16 @@ def project(request: HttpRequest, item: Project) -> dict[str, Any]:
         "app_source": item.app.slug,
         **project_size(item),
         "content_type": item.content_type,
+        "original_bytes": item.original_bytes,
+        "width": item.width,
+        "height": item.height,
+        "lossless": item.is_lossless,
         "metadata": item.metadata,
         "created_at": timestamp(item.created_at),
         "updated_at": timestamp(item.updated_at),
+        "etag": etag_of(item),
         "content_url": content_url(request, item),
-        "thumbnail_url": None,
+        "thumbnail_url": thumbnail_url(request, item),
     }
 
 
@@ -73,6 +87,31 @@ def projects(request: HttpRequest, apps: list[App], page: ProjectPage, storage: 
     )
 
 
+class ImageShape(Shape):
+    """What was kept of a picture."""
+
+    format = serializers.ChoiceField(choices=["avif", "webp", "png", "jpeg", "gif"])
+    width = serializers.IntegerField(help_text="Pixels.")
+    height = serializers.IntegerField()
+    lossless = serializers.BooleanField(help_text="Whether every pixel is as it was sent.")
+    original_bytes = serializers.IntegerField()
+    size_bytes = serializers.IntegerField()
+
+
+def image(item: Project) -> dict[str, Any] | None:
+    """None for a text."""
+    if not item.is_image:
+        return None
+    return {
+        "format": item.content_type.partition("/")[2],
+        "width": item.width,
+        "height": item.height,
+        "lossless": item.is_lossless,
+        "original_bytes": item.original_bytes,
+        "size_bytes": item.size_bytes,
+    }
+
+
 class PaymentShape(Shape):
     credits_deducted = serializers.IntegerField()
     new_balance = serializers.IntegerField(help_text="What can be spent now.")
@@ -87,6 +126,8 @@ class SaveProjectAnswer(SuccessShape):
     size_bytes = serializers.IntegerField()
     content_type = serializers.CharField()
     original_bytes = serializers.IntegerField(help_text="What was sent, decoded, before any re-encoding.")
+    image = ImageShape(allow_null=True, help_text="What was kept of a picture; null for a text.")
+    etag = serializers.CharField(help_text="The version, as `If-Match` takes it, quotes included.")
     storage_stats = StorageStatsShape()
     charge = PaymentShape(
         required=False, help_text="With `charge` or `hold_id`: what was paid in the same transaction."
@@ -104,6 +145,8 @@ def saved_project(
         **project_size(item),
         content_type=item.content_type,
         original_bytes=item.original_bytes,
+        image=image(item),
+        etag=etag_of(item),
         storage_stats=storage_stats(storage),
         **({"charge": _payment(*paid)} if paid else {}),
     )

@@ -31,18 +31,21 @@ logger = logging.getLogger("unified.sweep")
 
 class Command(BaseCommand):
     help = (
-        "Enters what has expired, ends holds whose time is over, gives plans' monthly credits, and removes old"
-        " idempotency keys. Safe at any time, in any number, beside traffic. Exit status 1 if anything was left undone."
+        "Enters what has expired, ends holds whose time is over, gives plans' monthly credits, and removes old trash"
+        " and old idempotency keys. Safe at any time, in any number, beside traffic. Exit status 1 if anything was"
+        " left undone."
     )
 
     def handle(self, *args: Any, **options: Any) -> None:
         self.failed = 0
         settled = self._each(credits.users_to_settle, credits.settle)
         freed = self._each(workspace.users_with_due_room, workspace.release_due_room)
+        purged = self._each(workspace.users_with_due_trash, workspace.purge_due_trash)
         given = self._each(credits.users_to_give_plan_credits, credits.grant_plan_credits)
         removed = _remove_old_keys()
         self.stdout.write(
-            f"{plural(settled, 'account')} settled, {plural(freed, 'workspace')} freed of reservations, "
+            f"{plural(settled, 'account')} settled, {plural(freed, 'workspace')} freed of reservations and "
+            f"{purged} of old trash, "
             f"plan credits given to {given}, {plural(removed, 'idempotency key')} removed."
         )
         if self.failed:

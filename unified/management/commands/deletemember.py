@@ -1,0 +1,29 @@
+"""Removes a person's content and name, for good. Their entries in the ledger stay."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from accounts.queries import find_user
+from unified import services
+
+
+class Command(BaseCommand):
+    help = "Removes all that a person keeps, and their name and e-mail, for good. The ledger stays as it is."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("user_id")
+        parser.add_argument("--yes", action="store_true", help="do it; without this, only say what would go")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        user = find_user(options["user_id"])
+        if user is None:
+            raise CommandError(f"There is no user '{options['user_id']}'.")
+        if not options["yes"]:
+            kept = user.projects.count()  # the trash included
+            self.stdout.write(f"{user} keeps {kept} projects, the trash included. Say --yes to remove them for good.")
+            return
+        services.delete_member(user=user)
+        self.stdout.write(f"The user '{user.user_id}' has no content, name or e-mail here any more.")

@@ -1,0 +1,162 @@
+"""
+What a picture is: its format, its size, whether it moves, and that it can be decoded at all.
+
+The header is judged before a pixel is decoded: a file of a few kilobytes can claim hundreds of megapixels, and decoding
+it would take the memory that it claims.
+"""
+
+from __future__ import annotations
+
+import io
+import struct
+from dataclasses import dataclass
+
+# Each format's reader by name, so that none is registered while two threads read their first picture.
+from PIL import (  # noqa: F401
+    AvifImagePlugin,
+    GifImagePlugin,
+    Image,
+    JpegImagePlugin,
+    MpoImagePlugin,
+    PngImagePlugin,
+    WebPImagePlugin,
+)
+
+MAX_PIXELS = 4096 * 4096  # 16 megapixels
+_MAX_SCANS = 200  # of a progressive JPEG; ten are usual, and each is a pass over all pixels for a few bytes
+_FORMATS = {
+    "PNG": "image/png",
+    "JPEG": "image/jpeg",
+    "WEBP": "image/webp",
+    "AVIF": "image/avif",
+    "GIF": "image/gif",
+    "MPO": "image/jpeg",  # a JPEG with further views in it, as many telephones write
+}
+_SAME_TYPE = {"image/jpg": "image/jpeg", "image/pjpeg": "image/jpeg", "image/x-png": "image/png"}
+_ORIENTATION = 0x0112  # the EXIF tag
+
+
+class InvalidImage(ValueError):
+    """The picture cannot be kept. The message says why, for the caller's eyes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A picture as it was sent, decoded. Width and height are the picture's own, before it is turned."""
+
+    body: bytes
+    content_type: str
+    width: int  # pixels
+    height: int
+    orientation: int  # as EXIF counts: 1 is upright, 5 to 8 change places of width and height
+    is_animated: bool
+    is_lossy: bool  # coding has already cost pixels their exact values
+    has_deep_colour: bool  # more than eight bits a channel
+    picture: Image.Image  # the first frame; smaller than the file's, if a draft was asked for
+
+    @property
+    def shown_size(self) -> tuple[int, int]:
+        """Width and height in pixels, as a viewer shows it."""
+        return (self.height, self.width) if self.orientation >= 5 else (self.width, self.height)
+
+
+def sniff(body: bytes) -> str | None:
+    """The media type that the first bytes announce, for the formats that are accepted, else None."""
+    if body.startswith(b"\x89PNG\r\n\x1a\n"):
+        return "image/png"
+    if body.startswith(b"\xff\xd8\xff"):
+        return "image/jpeg"
+    if body.startswith((b"GIF87a", b"GIF89a")):
+        return "image/gif"
+    if body[:4] == b"RIFF" and body[8:12] == b"WEBP":
+        return "image/webp"
+    if body[4:8] == b"ftyp" and body[8:12] in (b"avif", b"avis"):
+        return "image/avif"
+    return None
+
+
+def read(body: bytes, *, declared_type: str | None = None, draft_pixels: int | None = None) -> Source:
+    """
+    The picture, having decoded its first frame whole. `declared_type` is what the sender called it, if at all.
+    `draft_pixels`: a JPEG may be decoded at a half, a quarter or an eighth of its size, with at least so many pixels.
+
+    Raises InvalidImage: not of an accepted format, not what it was declared as, over 16 megapixels, damaged.
+    """
+    found = sniff(body)
+    if found is None:
+        raise InvalidImage("The content is not a PNG, JPEG, WebP, AVIF or GIF picture.")
+    if declared_type is not None and _SAME_TYPE.get(declared_type, declared_type) != found:
+        raise InvalidImage(f"The content was declared as {declared_type} but is {found}.")
+    try:
+        return _decode(body, found, draft_pixels)
+    except InvalidImage:
+        raise
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+        raise InvalidImage("The picture is over 16 megapixels.") from None
+    except Exception:  # noqa: BLE001  Pillow's decoders raise nearly anything on hostile bytes
+        raise InvalidImage("The picture cannot be decoded: it is damaged or cut off.") from None
+
+
+def _decode(body: bytes, found: str, draft_pixels: int | None) -> Source:
+    if found == "image/jpeg" and body.count(b"\xff\xda") > _MAX_SCANS:
+        raise InvalidImage(f"The picture is coded in more than {_MAX_SCANS} scans.")
+    picture = Image.open(io.BytesIO(body), formats=list(_FORMATS))
+    width, height = picture.size
+    content_type = _FORMATS[picture.format or ""]
+    if width * height > MAX_PIXELS:
+        raise InvalidImage(
+            f"The picture has {width} × {height} pixels; at most 16 megapixels (4096 × 4096) are accepted."
+        )
+    if content_type != found:
+        raise InvalidImage(f"The content begins like {found} but decodes as {content_type}.")
+    # Asked before the pixels are decoded: a GIF's reader forgets them when it looks for a second frame.
+    is_animated = content_type != "image/jpeg" and bool(getattr(picture, "is_animated", False))
+    if draft_pixels is not None and content_type == "image/jpeg" and width * height > draft_pixels:
+        share = (draft_pixels / (width * height)) ** 0.5
+        picture.draft(None, (max(1, int(width * share)), max(1, int(height * share))))
+    picture.load()
+    return Source(
+        body=body,
+        content_type=content_type,
+        width=width,
+        height=height,
+        orientation=_orientation(picture.info.get("exif")),
+        is_animated=is_animated,
+        is_lossy=content_type in ("image/jpeg", "image/avif") or (content_type == "image/webp" and _is_vp8(body)),
+        has_deep_colour=content_type == "image/png" and body[24] == 16,
+        picture=picture,
+    )
+
+
+def _is_vp8(body: bytes) -> bool:
+    """Whether a WebP's pixels are coded with losses: its first image chunk is VP8, not VP8L."""
+    at = 12
+    while at + 8 <= len(body):
+        name, length = body[at : at + 4], struct.unpack_from("<I", body, at + 4)[0]
+        if name in (b"VP8 ", b"VP8L"):
+            return name == b"VP8 "
+        # A frame's own chunks begin after its 16 bytes of place and time.
+        at += 8 + 16 if name == b"ANMF" else 8 + length + length % 2
+    return True
+
+
+def _orientation(exif: object) -> int:
+    """
+    The orientation in `exif`, 1 to 8; 1 if it says none. Pillow's own reader would warn about damaged EXIF, and also
+    asks XMP, which no viewer does.
+    """
+    if not isinstance(exif, bytes):
+        return 1
+    tiff = exif.removeprefix(b"Exif\0\0")
+    order = {b"II*\0": "<", b"MM\0*": ">"}.get(tiff[:4])
+    if order is None:
+        return 1
+    try:
+        start = struct.unpack_from(order + "I", tiff, 4)[0]
+        for entry in range(struct.unpack_from(order + "H", tiff, start)[0]):
+            tag, kind, count, value = struct.unpack_from(order + "HHIH", tiff, start + 2 + 12 * entry)
+            if tag == _ORIENTATION and kind == 3 and count == 1 and 1 <= value <= 8:
+                return int(value)
+    except struct.error:
+        pass
+    return 1

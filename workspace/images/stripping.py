@@ -1,0 +1,171 @@
+"""
+Metadata off, without touching a pixel: EXIF (with its GPS position), XMP, IPTC, comments, texts, embedded previews,
+further views, and whatever follows the picture's end.
+
+What showing the picture right needs stays: the colour profile, gamma and the like, and the orientation.
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+import zlib
+from collections.abc import Callable, Iterator
+
+from workspace.images.isobmff import blank_metadata
+from workspace.images.reading import InvalidImage, Source, read
+
+_PNG_KEPT = frozenset({b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND", b"gAMA", b"cHRM", b"sRGB", b"iCCP", b"cICP"})
+_WEBP_KEPT = frozenset({b"ICCP", b"ALPH", b"VP8 ", b"VP8L"})
+_WEBP_EXIF, _WEBP_XMP, _WEBP_ANIMATION = 0x08, 0x04, 0x02  # flags in VP8X
+_JPEG_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")  # in coded pixels: the next marker that is not part of them
+_JPEG_BARE = frozenset({0x01, *range(0xD0, 0xD9)})  # markers that have no length
+
+
+def strip(source: Source) -> bytes | None:
+    """
+    `source` without metadata, in its own format; None if that cannot be done without touching a pixel.
+
+    The answer has been decoded and held against the source: the same pixels, mode, profile and orientation.
+    """
+    way = _WAYS[source.content_type]
+    try:
+        body = way(source)
+        if body is None or not _is_same(source, read(body)):
+            return None
+    except (InvalidImage, struct.error, IndexError, ValueError):
+        return None  # readers forgive more than this does
+    return body
+
+
+def _is_same(source: Source, other: Source) -> bool:
+    whole = source if source.picture.size == (source.width, source.height) else read(source.body)
+    return (
+        whole.picture.mode == other.picture.mode
+        and whole.picture.size == other.picture.size
+        and whole.orientation == other.orientation
+        and whole.picture.info.get("icc_profile") == other.picture.info.get("icc_profile")
+        and whole.picture.info.get("transparency") == other.picture.info.get("transparency")
+        and whole.picture.palette == other.picture.palette
+        and whole.picture.tobytes() == other.picture.tobytes()
+    )
+
+
+def _orientation_only(orientation: int) -> bytes:
+    """A TIFF header with one entry, as EXIF is written."""
+    return struct.pack("<2sHIHHHIHHI", b"II", 42, 8, 1, 0x0112, 3, 1, orientation, 0, 0)
+
+
+def _png(source: Source) -> bytes:
+    body, kept = source.body, [source.body[:8]]
+    at = 8
+    while True:
+        length, name = struct.unpack_from(">I4s", body, at)
+        if name in _PNG_KEPT:
+            kept.append(body[at : at + 12 + length])
+        if name == b"IHDR" and source.orientation != 1:
+            exif = b"eXIf" + _orientation_only(source.orientation)
+            kept.append(struct.pack(">I", len(exif) - 4) + exif + struct.pack(">I", zlib.crc32(exif)))
+        if name == b"IEND":
+            return b"".join(kept)
+        at += 12 + length
+
+
+def _jpeg(source: Source) -> bytes:
+    kept = [b"\xff\xd8"]
+    for marker, segment in _jpeg_segments(source.body):
+        if marker == 0xE0 and segment[4:9] == b"JFIF\0" and len(kept) == 1:
+            kept.append(b"\xff\xe0\0\x10" + segment[4:16] + b"\0\0")  # its own tiny preview left out
+        elif (
+            marker < 0xE0
+            or (marker == 0xE2 and segment[4:16] == b"ICC_PROFILE\0")
+            or (marker == 0xEE and segment[4:9] == b"Adobe")
+        ):
+            kept.append(segment)
+    if source.orientation != 1:
+        exif = b"Exif\0\0" + _orientation_only(source.orientation)
+        after_jfif = 2 if kept[1].startswith(b"\xff\xe0") else 1
+        kept.insert(after_jfif, b"\xff\xe1" + struct.pack(">H", len(exif) + 2) + exif)
+    return b"".join(kept) + b"\xff\xd9"
+
+
+def _jpeg_segments(body: bytes) -> Iterator[tuple[int, bytes]]:
+    """Each marker with its bytes, up to the end of the image; a scan's coded pixels belong to its segment."""
+    at = 2
+    while (found := _JPEG_MARKER.search(body, at)) is not None:
+        start, marker = found.start(), body[found.start() + 1]
+        if marker == 0xD9:  # end of image
+            return
+        at = found.end()
+        if marker in _JPEG_BARE:
+            continue
+        at += struct.unpack_from(">H", body, at)[0]
+        if marker == 0xDA:  # start of scan
+            after = _JPEG_MARKER.search(body, at)
+            at = after.start() if after is not None else len(body)
+        yield marker, body[start:at]
+
+
+def _webp(source: Source) -> bytes | None:
+    body = source.body
+    end = min(len(body), 8 + struct.unpack_from("<I", body, 4)[0])
+    kept = []
+    at = 12
+    while at + 8 <= end:
+        name, length = struct.unpack_from("<4sI", body, at)
+        chunk = body[at : at + 8 + length]
+        if name == b"VP8X":
+            flags = chunk[8]
+            if flags & _WEBP_ANIMATION:
+                return None
+            flags &= ~(_WEBP_EXIF | _WEBP_XMP)
+            if source.orientation != 1:
+                flags |= _WEBP_EXIF
+            kept.append(chunk[:8] + bytes([flags]) + chunk[9:18])
+        elif name in _WEBP_KEPT:
+            kept.append(chunk + b"\0" * (length % 2))
+        at += 8 + length + length % 2
+    if source.orientation != 1:
+        exif = _orientation_only(source.orientation)
+        kept.append(struct.pack("<4sI", b"EXIF", len(exif)) + exif)
+    inner = b"WEBP" + b"".join(kept)
+    return b"RIFF" + struct.pack("<I", len(inner)) + inner
+
+
+def _gif(source: Source) -> bytes:
+    body = source.body
+    flags = body[10]
+    at = 13 + (3 << (flags & 7) + 1 if flags & 0x80 else 0)
+    kept = [body[:at]]
+    while True:
+        start, kind = at, body[at]
+        at += 1
+        if kind == 0x3B:
+            break
+        if kind == 0x21:  # an extension: of these, only how the next image is drawn is kept
+            label = body[at]
+            at = _gif_blocks_end(body, at + 1)
+            if label == 0xF9:
+                kept.append(body[start:at])
+        elif kind == 0x2C:  # the image
+            flags = body[at + 8]
+            at += 9 + (3 << (flags & 7) + 1 if flags & 0x80 else 0)
+            at = _gif_blocks_end(body, at + 1)
+            kept.append(body[start:at])
+            break
+    return b"".join(kept) + b";"
+
+
+def _gif_blocks_end(body: bytes, at: int) -> int:
+    while body[at]:
+        at += 1 + body[at]
+    return at + 1
+
+
+_WAYS: dict[str, Callable[[Source], bytes | None]] = {
+    "image/png": _png,
+    "image/jpeg": _jpeg,
+    "image/webp": _webp,
+    "image/gif": _gif,
+    "image/avif": lambda source: blank_metadata(source.body),
+}

@@ -1,0 +1,169 @@
+"""
+Room: who has how much, what is kept free, and what is counted. Every other deed of the workspace begins with
+`locked_storage` and ends with `count`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import NamedTuple
+from uuid import UUID
+
+from django.db import transaction
+from django.db.models import F, QuerySet
+from django.db.models.functions import Now
+
+from accounts.models import App, User
+from workspace.models import WARNING_PERCENTS, AppStorage, Reservation, Storage, StorageWarning
+
+
+class StorageLimitExceeded(Exception):
+    """The workspace has not enough room. All figures are bytes."""
+
+    def __init__(self, *, needed_bytes: int, available_bytes: int, limit_bytes: int) -> None:
+        super().__init__(f"{needed_bytes} bytes needed, {available_bytes} available")
+        self.needed_bytes = needed_bytes
+        self.available_bytes = available_bytes
+        self.limit_bytes = limit_bytes
+
+
+class Change(NamedTuple):
+    """By how much a counter moves."""
+
+    size_bytes: int = 0
+    projects: int = 0
+
+
+def open_storage(*, user: User) -> Storage:
+    """The person's storage row, made empty with their plan's limit if there is none. Locks: a new row, until commit."""
+    storage, _ = Storage.objects.get_or_create(user=user, defaults={"limit_bytes": user.plan.storage_limit_bytes})
+    return storage
+
+
+@transaction.atomic
+def change_limit(*, user: User, limit_bytes: int) -> Storage:
+    """
+    Gives the person `limit_bytes` of room. Raises StorageLimitExceeded if they use or have reserved more; then nothing
+    is written. Locks: the storage row.
+    """
+    storage = locked_storage(user)
+    taken = storage.used_bytes + storage.reserved_bytes
+    if taken > limit_bytes:
+        raise StorageLimitExceeded(needed_bytes=taken, available_bytes=limit_bytes, limit_bytes=limit_bytes)
+    storage.limit_bytes = limit_bytes
+    storage.save(update_fields=["limit_bytes"])
+    count(storage, {})  # a lower limit may reach a mark
+    return storage
+
+
+@transaction.atomic
+def reserve_room(*, user: User, reservation_id: UUID, size_bytes: int, expires_at: datetime) -> Reservation:
+    """
+    Keeps `size_bytes` (1 and more) free until `expires_at`. Raises StorageLimitExceeded; then nothing is written.
+    Locks: the storage row.
+    """
+    storage = locked_storage(user)
+    require_room(storage, size_bytes)
+    storage.reserved_bytes += size_bytes
+    storage.save(update_fields=["reserved_bytes"])
+    return Reservation.objects.create(id=reservation_id, storage=storage, size_bytes=size_bytes, expires_at=expires_at)
+
+
+@transaction.atomic
+def release_room(*, user: User, reservation_id: UUID) -> None:
+    """Gives the reservation's room back, if there is such a reservation (yet). Locks: the storage row, if there is."""
+    if not Reservation.objects.filter(pk=reservation_id).exists():
+        return
+    storage = locked_storage(user)
+    _remove(storage, Reservation.objects.filter(pk=reservation_id, storage=storage))
+
+
+@transaction.atomic
+def release_due_room(*, user: User) -> bool:
+    """Gives back what reservations whose time is over still claim; whether there was any. Locks: the storage row."""
+    before = Reservation.objects.filter(storage=user.pk, expires_at__lte=Now()).exists()
+    if before:
+        locked_storage(user)
+    return before
+
+
+def users_with_due_room(*, after_id: int = 0, limit: int) -> list[User]:
+    """Up to `limit` people, by row id and after the one with `after_id`, with a reservation whose time is over."""
+    due = Reservation.objects.filter(expires_at__lte=Now(), storage__gt=after_id).order_by("storage")
+    return list(User.objects.filter(pk__in=due.values("storage").distinct()[:limit]).order_by("pk"))
+
+
+def locked_storage(user: User) -> Storage:
+    """
+    The person's storage row, locked until the transaction ends, without reservations whose time is over by the
+    database's clock; made here at a person's first use.
+    """
+    try:
+        storage = Storage.objects.select_for_update().get(user=user)
+    except Storage.DoesNotExist:
+        open_storage(user=user)
+        storage = Storage.objects.select_for_update().get(user=user)
+    if storage.reserved_bytes:
+        _remove(storage, Reservation.objects.filter(storage=storage, expires_at__lte=Now()))
+    return storage
+
+
+def require_room(storage: Storage, size_bytes: int, *, given_up_bytes: int = 0) -> None:
+    """
+    Raises StorageLimitExceeded if `size_bytes` do not fit in place of `given_up_bytes`, which are used now; an exact
+    fit fits.
+    """
+    available = storage.available_bytes + given_up_bytes
+    if size_bytes > available:
+        raise StorageLimitExceeded(needed_bytes=size_bytes, available_bytes=available, limit_bytes=storage.limit_bytes)
+
+
+def count(storage: Storage, by_app: Mapping[int, Change], *, trash: Change | None = None) -> None:
+    """
+    Moves the person's counters, each app's (by its row id) and the trash's, and records what marks the used room has
+    reached. `storage` must be locked by the caller.
+    """
+    storage.used_bytes += sum(change.size_bytes for change in by_app.values())
+    storage.project_count += sum(change.projects for change in by_app.values())
+    if trash is not None:
+        storage.trash_bytes += trash.size_bytes
+        storage.trash_count += trash.projects
+    _warn(storage)
+    storage.save(update_fields=["used_bytes", "project_count", "trash_bytes", "trash_count", "warned_percent"])
+    for app_id, change in by_app.items():
+        moved = AppStorage.objects.filter(storage=storage, app=app_id).update(
+            used_bytes=F("used_bytes") + change.size_bytes, project_count=F("project_count") + change.projects
+        )
+        if not moved:
+            AppStorage.objects.create(
+                storage=storage,
+                app=App(pk=app_id),
+                used_bytes=change.size_bytes,
+                project_count=change.projects,
+            )
+
+
+def _warn(storage: Storage) -> None:
+    """Records each mark that was reached from below, and forgets those that are no longer reached."""
+    reached = [
+        percent for percent in WARNING_PERCENTS if 100 * storage.used_bytes >= percent * max(storage.limit_bytes, 1)
+    ]
+    for percent in reached:
+        if percent > storage.warned_percent:
+            StorageWarning.objects.create(
+                storage=storage,
+                percent=percent,
+                used_bytes=storage.used_bytes,
+                limit_bytes=storage.limit_bytes,
+            )
+    storage.warned_percent = max(reached, default=0)
+
+
+def _remove(storage: Storage, reservations: QuerySet[Reservation]) -> None:
+    """Removes reservations and what they claim. `storage` must be locked by the caller."""
+    gone = list(reservations)
+    if gone:
+        Reservation.objects.filter(pk__in=[reservation.pk for reservation in gone]).delete()
+        storage.reserved_bytes -= sum(reservation.size_bytes for reservation in gone)
+        storage.save(update_fields=["reserved_bytes"])

@@ -1,0 +1,131 @@
+"""
+How projects go: into the trash, which frees their room at once, and back, or for good. The trash holds what was deleted
+in the last days (TRASH_DAYS), never more than the person's limit in bytes and as many projects as a person may keep;
+beyond that, what was deleted first goes for good first.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models.functions import Now
+
+from accounts.models import User
+from workspace import codes
+from workspace.models import Project, Storage
+from workspace.services.projects import ProjectNotFound, require_a_place, require_project
+from workspace.services.room import Change, count, locked_storage, require_room
+
+
+@transaction.atomic
+def delete_project(*, user: User, code: str, seen_versions: Collection[int] | None = None) -> tuple[Project, Storage]:
+    """
+    Puts the person's project with this code, as typed, into the trash; with `seen_versions` only if it is still at one
+    of them. Needs no room, so it works when there is none. Raises ProjectNotFound, EditConflict. Locks: the storage
+    row.
+    """
+    storage = locked_storage(user)
+    project = require_project(user=user, code=code, seen_versions=seen_versions)
+    move_to_trash(storage, [project])
+    return project, storage
+
+
+def move_to_trash(storage: Storage, projects: Collection[Project]) -> None:
+    """
+    Puts these projects into the trash, and takes out for good what it cannot hold any longer. `storage` must be locked
+    by the caller, and the projects read under that lock.
+    """
+    gone = Project.objects.filter(pk__in=[project.pk for project in projects])
+    gone.update(deleted_at=Now())
+    deleted_at = gone.values_list("deleted_at", flat=True).first()
+    by_app: dict[int, Change] = defaultdict(Change)
+    for project in projects:
+        project.deleted_at = deleted_at
+        size, number = by_app[project.app_id]
+        by_app[project.app_id] = Change(size - project.size_bytes, number - 1)
+    count(storage, by_app, trash=Change(sum(project.size_bytes for project in projects), len(projects)))
+    _bound(storage)
+
+
+@transaction.atomic
+def restore_project(*, user: User, code: str) -> tuple[Project, Storage]:
+    """
+    Takes the project with this code, as typed, out of the trash. One that is not in it is returned as it is: the call
+    was a repeat. Raises ProjectNotFound (also when its days are over), StorageLimitExceeded, ProjectLimitReached; then
+    it stays where it is. Locks: the storage row.
+    """
+    storage = locked_storage(user)
+    found = Project.objects.in_trash() | Project.objects.kept()
+    project = found.select_related("app").filter(user=user, code=codes.fold(code)).first()
+    if project is None:
+        raise ProjectNotFound(code)
+    if project.deleted_at is None:
+        return project, storage
+    require_a_place(storage)
+    require_room(storage, project.size_bytes)
+    project.deleted_at = None
+    project.save(update_fields=["deleted_at"])
+    count(
+        storage,
+        {project.app_id: Change(project.size_bytes, 1)},
+        trash=Change(-project.size_bytes, -1),
+    )
+    return project, storage
+
+
+@transaction.atomic
+def empty_trash(*, user: User, code: str | None = None) -> tuple[Change, Storage]:
+    """
+    Removes for good all of the person's trash, or the one project in it with this code, as typed: how much that was,
+    and the storage afterwards. Raises ProjectNotFound if the one is not in the trash. Locks: the storage row.
+    """
+    storage = locked_storage(user)
+    trash = Project.objects.filter(user=user).exclude(deleted_at=None)
+    if code is not None:
+        trash = trash.filter(code=codes.fold(code))
+        if not trash.exists():
+            raise ProjectNotFound(code)
+    return _remove_for_good(storage, trash), storage
+
+
+@transaction.atomic
+def purge_due_trash(*, user: User) -> int:
+    """Removes for good what has been in the trash for too long; how many projects. Locks: the storage row."""
+    storage = locked_storage(user)
+    return _remove_for_good(storage, Project.objects.past_undo().filter(user=user)).projects
+
+
+def users_with_due_trash(*, after_id: int = 0, limit: int) -> list[User]:
+    """Up to `limit` people, by row id and after the one with `after_id`, with a project that is due for removal."""
+    due = Project.objects.past_undo().filter(user__gt=after_id).order_by("user")
+    return list(User.objects.filter(pk__in=due.values("user").distinct()[:limit]).order_by("pk"))
+
+
+def _bound(storage: Storage) -> None:
+    """Removes the longest deleted until the trash is within its bounds. `storage` must be locked by the caller."""
+    too_many = storage.trash_count - settings.MAX_PROJECTS_PER_USER
+    too_large = storage.trash_bytes - storage.limit_bytes
+    if too_many <= 0 and too_large <= 0:
+        return
+    oldest = Project.objects.filter(user=storage.user_id).exclude(deleted_at=None).order_by("deleted_at", "id")
+    over = []
+    for project in oldest.only("id", "size_bytes", "app_id").iterator():
+        if too_many <= 0 and too_large <= 0:
+            break
+        over.append(project)
+        too_many -= 1
+        too_large -= project.size_bytes
+    _remove_for_good(storage, over)
+
+
+def _remove_for_good(storage: Storage, projects: Iterable[Project]) -> Change:
+    """Removes projects of the trash with their content; how much that was. `storage` must be locked by the caller."""
+    gone = list(projects)
+    removed = Change(sum(project.size_bytes for project in gone), len(gone))
+    if gone:
+        Project.objects.filter(pk__in=[project.pk for project in gone]).delete()
+        count(storage, {}, trash=Change(-removed.size_bytes, -removed.projects))
+    return removed

@@ -1,0 +1,82 @@
+"""What operators do to a person's workspace as a whole: mend its counters, or remove it."""
+
+from __future__ import annotations
+
+from django.db import transaction
+from django.db.models import Count, Sum
+
+from accounts.models import User
+from workspace.models import AppStorage, Project, Reservation, Storage, StorageWarning
+from workspace.services.room import StorageLimitExceeded, count, locked_storage
+
+
+@transaction.atomic
+def recount(*, user: User) -> bool:
+    """
+    Sets the person's counters to what their rows say; whether any was wrong. Takes the lock that every writer takes, so
+    it sees no write by halves and none is lost to it.
+
+    Raises StorageLimitExceeded if what they keep and have reserved is over their limit: which of them is to give way
+    is not for a program to say. Then nothing is written. Locks: the storage row.
+    """
+    storage = locked_storage(user)
+    before = _counters(storage)
+    kept = Project.objects.kept().filter(user=user)
+    trash = Project.objects.filter(user=user).exclude(deleted_at=None)
+    storage.used_bytes, storage.project_count = _totals(kept)
+    storage.trash_bytes, storage.trash_count = _totals(trash)
+    reserved = Reservation.objects.filter(storage=storage).aggregate(total=Sum("size_bytes"))["total"] or 0
+    storage.reserved_bytes = reserved
+    if storage.available_bytes < 0:
+        raise StorageLimitExceeded(
+            needed_bytes=storage.used_bytes + reserved,
+            available_bytes=storage.limit_bytes,
+            limit_bytes=storage.limit_bytes,
+        )
+    count(storage, {})
+    storage.save(update_fields=["reserved_bytes"])
+    parts_before = _parts(storage)
+    AppStorage.objects.filter(storage=storage).update(used_bytes=0, project_count=0)
+    for app_id, used, number in kept.values_list("app").annotate(Sum("size_bytes"), Count("id")).order_by():
+        AppStorage.objects.update_or_create(
+            storage=storage, app_id=app_id, defaults={"used_bytes": used, "project_count": number}
+        )
+    return _counters(storage) != before or _parts(storage) != parts_before
+
+
+@transaction.atomic
+def remove_everything(*, user: User) -> int:
+    """
+    Removes for good all that the person keeps, in the trash too, what is reserved for them, and what was recorded of
+    it; how many projects. Their storage row stays, empty. Locks: the storage row.
+    """
+    storage = locked_storage(user)
+    removed = Project.objects.filter(user=user).count()
+    Project.objects.filter(user=user).delete()
+    Reservation.objects.filter(storage=storage).delete()
+    StorageWarning.objects.filter(storage=storage).delete()
+    AppStorage.objects.filter(storage=storage).delete()
+    storage.used_bytes = storage.project_count = storage.reserved_bytes = 0
+    storage.trash_bytes = storage.trash_count = storage.warned_percent = 0
+    storage.save()
+    return removed
+
+
+def _totals(projects: object) -> tuple[int, int]:
+    totals = projects.aggregate(used=Sum("size_bytes"), number=Count("id"))  # type: ignore[attr-defined]
+    return totals["used"] or 0, totals["number"]
+
+
+def _counters(storage: Storage) -> tuple[int, ...]:
+    return (
+        storage.used_bytes,
+        storage.project_count,
+        storage.trash_bytes,
+        storage.trash_count,
+        storage.reserved_bytes,
+    )
+
+
+def _parts(storage: Storage) -> dict[int, tuple[int, int]]:
+    rows = AppStorage.objects.filter(storage=storage).values_list("app", "used_bytes", "project_count")
+    return {app: (used, number) for app, used, number in rows if used or number}
