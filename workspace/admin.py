@@ -8,13 +8,46 @@ from django.contrib import admin
 from django.template.defaultfilters import filesizeformat
 
 from accounts.admin import ReadOnlyAdmin
-from workspace.models import AppStorage, Project, ProjectContent, Reservation, Storage, StorageWarning
+from workspace.models import (
+    WARNING_PERCENTS,
+    AppStorage,
+    Project,
+    ProjectContent,
+    Reservation,
+    Storage,
+    StorageWarning,
+)
+
+
+class FullnessFilter(admin.SimpleListFilter):
+    title = "how full"
+    parameter_name = "reached"
+
+    def lookups(self, request: Any, model_admin: Any) -> list[tuple[str, str]]:
+        return [(str(percent), f"{percent} % and more") for percent in WARNING_PERCENTS]
+
+    def queryset(self, request: Any, queryset: Any) -> Any:
+        chosen = self.value()
+        known = {value for value, _ in self.lookup_choices}
+        return queryset.filter(warned_percent__gte=int(chosen)) if chosen in known else queryset
+
+
+class TrashFilter(admin.SimpleListFilter):
+    title = "trash"
+    parameter_name = "trash"
+
+    def lookups(self, request: Any, model_admin: Any) -> list[tuple[str, str]]:
+        return [("out", "Kept"), ("in", "In the trash")]
+
+    def queryset(self, request: Any, queryset: Any) -> Any:
+        chosen = self.value()
+        return queryset.filter(deleted_at__isnull=chosen == "out") if chosen in ("in", "out") else queryset
 
 
 @admin.register(Storage)
 class StorageAdmin(ReadOnlyAdmin):
     list_display = ("user", "used", "reserved", "limit", "percentage", "project_count", "trash")
-    list_filter = ("warned_percent",)
+    list_filter = (FullnessFilter,)
     list_select_related = ("user",)
     ordering = ("-used_bytes",)
     search_fields = ("user__user_id", "user__username", "user__email")
@@ -98,8 +131,8 @@ class AppStorageAdmin(ReadOnlyAdmin):
 
 @admin.register(Project)
 class ProjectAdmin(ReadOnlyAdmin):
-    list_display = ("code", "title", "user", "app", "project_type", "content_type", "size", "created_at", "deleted_at")
-    list_filter = ("app", "content_type", "created_at", ("deleted_at", admin.EmptyFieldListFilter))
+    list_display = ("code", "title", "user", "app", "project_type", "size", "created_at", "deleted_at")
+    list_filter = ("app", "content_type", "created_at", TrashFilter)
     list_select_related = ("user", "app")
     search_fields = ("code", "title", "user__user_id", "user__email")
     search_help_text = "Project code, title, user id or e-mail"

@@ -1,4 +1,4 @@
-"""The worked example of docs/credits.md, as it stands there, against the real service."""
+"""The worked examples of docs/credits.md and docs/workspace.md, as they stand there, against the real service."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import io
 import re
 import runpy
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +23,29 @@ def picture(title: str) -> bytes:
 
 
 @pytest.fixture
-def generate(enforced_service: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """The example's function, from the document's only Python block."""
-    (sample,) = re.findall(r"```python\n(.*?)```", (PROJECT / "docs" / "credits.md").read_text(), re.DOTALL)
-    monkeypatch.setenv("UNIFIED_URL", enforced_service.url)
-    monkeypatch.setenv("UNIFIED_KEY", enforced_service.facts["app_keys"]["imagegene"])
-    (tmp_path / "sample.py").write_text(sample)
-    return runpy.run_path(str(tmp_path / "sample.py"))["generate"]
+def sample(
+    enforced_service: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[[str], dict[str, Any]]:
+    """Runs a document's only Python block, and gives what it defines."""
+
+    def run(document: str) -> dict[str, Any]:
+        (block,) = re.findall(r"```python\n(.*?)```", (PROJECT / "docs" / document).read_text(), re.DOTALL)
+        monkeypatch.setenv("UNIFIED_URL", enforced_service.url)
+        monkeypatch.setenv("UNIFIED_KEY", enforced_service.facts["app_keys"]["imagegene"])
+        (tmp_path / "sample.py").write_text(block)
+        return runpy.run_path(str(tmp_path / "sample.py"))
+
+    return run
+
+
+@pytest.fixture
+def generate(sample: Callable[[str], dict[str, Any]]) -> Any:
+    return sample("credits.md")["generate"]
+
+
+@pytest.fixture
+def workspace(sample: Callable[[str], dict[str, Any]]) -> dict[str, Any]:
+    return sample("workspace.md")
 
 
 def standing(service: Service, user: str) -> tuple[int, int, int, list[tuple[str, int]]]:
@@ -102,3 +119,50 @@ def test_who_cannot_pay_is_refused_before_any_work(
     refused = generate(user, "A lake at dawn", made.append)
 
     assert (refused["code"], refused["shortfall"], made) == ("insufficient_credits", 1, [])
+
+
+def keep_text(service: Service, user: str, text: str) -> str:
+    """The code of a text that Penora has saved."""
+    key = service.facts["app_keys"]["penora"]
+    body = {"user_id": user, "app_source": "penora", "project_type": "page", "title": "Long", "content": text}
+    code: str = service.call("POST", "save-project", body, key=key).json()["project_code"]
+    return code
+
+
+@pytest.mark.parametrize("agrees", [True, False])
+def test_a_picture_that_does_not_fit_goes_in_when_the_person_lets_something_go(
+    enforced_service: Service, new_user: Callable[..., str], workspace: dict[str, Any], agrees: bool
+) -> None:
+    user = new_user(enforced_service)
+    code = keep_text(enforced_service, user, "x" * (1_048_576 - 4))
+    asked: list[list[str]] = []
+
+    def may_go(projects: list[dict[str, Any]]) -> bool:
+        asked.append([project["code"] for project in projects])
+        return agrees
+
+    saved = workspace["save"](user, "A lake at dawn", picture(""), may_go)
+
+    assert asked == [[code]]
+    left = workspace["call"]("GET", "projects", user_id=user)["all_projects"]
+    if agrees:
+        assert [project["code"] for project in left] == [saved["project_code"]]
+        assert workspace["call"]("GET", "trash", user_id=user)["projects"][0]["code"] == code
+    else:
+        assert (saved["code"], saved["largest"][0]["code"]) == ("storage_limit_exceeded", code)
+        assert [project["code"] for project in left] == [code]
+
+
+def test_lines_that_are_added_at_the_same_time_are_all_there(
+    enforced_service: Service, new_user: Callable[..., str], workspace: dict[str, Any]
+) -> None:
+    user = new_user(enforced_service)
+    code = keep_text(enforced_service, user, "A list\n")
+    lines = [f"{who} {number}" for number in range(4) for who in ("Ada", "Bob", "Eve")]
+
+    with ThreadPoolExecutor(6) as crowd:
+        answers = list(crowd.map(lambda line: workspace["append"](user, code, line), lines))
+
+    assert all(answer["success"] for answer in answers)
+    content = workspace["call"]("GET", f"projects/{code}", user_id=user)["project"]["content"]
+    assert sorted(content.splitlines()) == sorted(["A list", *lines])
