@@ -103,7 +103,7 @@ class Projects(UnifiedViewSet):
         summary="Put a project into the trash",
         description="Its room is free at once, also when the workspace is full. It can be restored for some days.",
         parameters=[inputs.UserQuery, IF_MATCH],
-        responses=outputs.DeletedProjectAnswer,
+        responses={200: outputs.DeletedProjectAnswer},
     )
     def remove(self, request: Request, code: str) -> Response:
         query = self.read_query(inputs.UserQuery, request)
@@ -153,7 +153,7 @@ class Trash(UnifiedViewSet):
         summary="Remove what is in the trash for good",
         description="All of it, or the one project that is named.",
         parameters=[inputs.TrashQuery],
-        responses=outputs.EmptiedTrashAnswer,
+        responses={200: outputs.EmptiedTrashAnswer},
     )
     def empty(self, request: Request) -> Response:
         query = self.read_query(inputs.TrashQuery, request)
