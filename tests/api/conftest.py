@@ -17,7 +17,7 @@ from tests.client import ApiClient
 from tests.conftest import make_user
 from tests.credits.books import rows_of
 from unified.api.models import IdempotencyRecord
-from workspace.models import AppStorage, Project, ProjectContent, Reservation, Storage
+from workspace.models import AppStorage, Project, ProjectContent, Reservation, Storage, StorageWarning
 
 STAMP = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z"
 NO_AMOUNTS: list[Any] = [0, -1, 1_000_001, 2.5, "2", True, None, [], {}, 1e30, 2**63]
@@ -48,7 +48,8 @@ def everything_of(user: User) -> dict[str, Any]:
         "reservations": list(Reservation.objects.filter(storage=user.pk).order_by("pk").values()),
         "by_app": list(AppStorage.objects.filter(storage=user.pk).order_by("pk").values()),
         "projects": list(Project.objects.filter(user=user).order_by("pk").values()),
-        "contents": ProjectContent.objects.filter(project__user=user).count(),
+        "contents": list(ProjectContent.objects.filter(project__user=user).order_by("pk").values()),
+        "warnings": list(StorageWarning.objects.filter(storage=user.pk).order_by("pk").values()),
         "user": User.objects.filter(pk=user.pk).values().get(),
         "keys": IdempotencyRecord.objects.count(),
     }
@@ -63,15 +64,23 @@ def refused(
     status: int = 400,
     code: str = "validation_error",
     field: str | None = None,
+    method: str = "post",
+    headers: dict[str, str] | None = None,
 ) -> dict[str, Any]:
-    """The answer to a POST that is refused as said, naming `field` alone if the input is bad; nothing is written."""
+    """
+    The answer to a POST (or PATCH, or DELETE with `wanted` as its query) that is refused as said, naming `field` alone
+    if the input is bad; nothing is written.
+    """
     before = everything_of(about)
-    response = client.post(route, wanted)
+    if method == "delete":
+        response = client.delete(route, headers=headers, **wanted)
+    else:
+        response = getattr(client, method)(route, wanted, headers=headers)
     assert response.status_code == status, response.content
     answer: dict[str, Any] = response.json()
     assert (answer["success"], answer["code"]) == (False, code)
     if status == 400:
-        assert list(answer["fields"]) == [field]
+        assert list(answer.get("fields", [])) == ([field] if field else [])
     assert everything_of(about) == before
     return answer
 
