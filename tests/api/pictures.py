@@ -17,10 +17,12 @@ MEDIA_TYPES = {
 }
 
 
-def draw(kind: str, *, size: tuple[int, int] = (24, 16), colour: str = "#3366cc", **options: Any) -> bytes:
+def draw(
+    kind: str, *, size: tuple[int, int] = (24, 16), colour: str = "#3366cc", mode: str = "RGB", **options: Any
+) -> bytes:
     """The bytes of a small picture of the format `kind`, a key of MEDIA_TYPES."""
     file = io.BytesIO()
-    Image.new("RGB", size, colour).save(file, kind, **options)
+    Image.new(mode, size, colour).save(file, kind, **options)
     return file.getvalue()
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from typing import Any
-from urllib.parse import parse_qs, urlencode, urlsplit
+from urllib.parse import urlencode
 
 import pytest
 
 from accounts.models import User
-from tests.api.pictures import MEDIA_TYPES, as_base64, draw
+from tests.api.pictures import MEDIA_TYPES, draw
+from tests.api.served import assert_inert, path_of, saved, signed
 from tests.client import ApiClient
 from workspace.models import Project
 
@@ -19,35 +20,7 @@ HTML = "<script>alert(document.domain)</script>"
 @pytest.fixture
 def save(alice: User, as_penora: ApiClient) -> Any:
     """Saves for alice and returns the code."""
-
-    def save(content: str = "A week in Lisbon") -> str:
-        response = as_penora.post(
-            "save-project",
-            user_id="alice",
-            app_source="penora",
-            project_type="page",
-            title="A title",
-            content=content,
-            compression="none",
-        )
-        code: str = response.json()["project_code"]
-        return code
-
-    return save
-
-
-def path_of(code: str) -> str:
-    return f"projects/{code}/content"
-
-
-def signed(client: ApiClient, code: str) -> tuple[str, dict[str, str]]:
-    """The path and the query of the address that the listing gives for this project."""
-    for project in client.get("projects", user_id="alice").json()["all_projects"]:
-        if project["code"] == code:
-            address = urlsplit(project["content_url"])
-            assert (address.scheme, address.netloc) == ("http", "testserver")
-            return address.path, {name: values[0] for name, values in parse_qs(address.query).items()}
-    raise AssertionError(f"{code} is not listed")
+    return lambda content="A week in Lisbon": saved(as_penora, content)
 
 
 def test_the_listed_address_works_without_a_credential(save: Any, as_penora: ApiClient, anonymous: ApiClient) -> None:
@@ -57,6 +30,7 @@ def test_the_listed_address_works_without_a_credential(save: Any, as_penora: Api
 
     assert response.status_code == 200
     assert response.content == b"A week in Lisbon"
+    assert_inert(response)
 
 
 def test_without_a_signature_a_credential_is_needed(save: Any, anonymous: ApiClient) -> None:
@@ -78,7 +52,7 @@ def test_every_app_may_open_what_any_app_made(save: Any, as_penora: ApiClient, a
 def test_text_comes_back_exactly_and_never_as_a_page(save: Any, as_penora: ApiClient, text: str) -> None:
     response = as_penora.get(path_of(save(text)))
 
-    assert response.content == text.encode()
+    assert (response.status_code, response.content) == (200, text.encode())
     assert response["Content-Type"] == "text/plain; charset=utf-8"
     assert response["Content-Disposition"].startswith("attachment")
     assert_inert(response)
@@ -88,9 +62,9 @@ def test_text_comes_back_exactly_and_never_as_a_page(save: Any, as_penora: ApiCl
 def test_a_picture_comes_back_exactly_under_its_own_type(save: Any, as_penora: ApiClient, kind: str) -> None:
     picture = draw(kind)
 
-    response = as_penora.get(path_of(save(as_base64(picture))))
+    response = as_penora.get(path_of(save(picture)))
 
-    assert response.content == picture
+    assert (response.status_code, response.content) == (200, picture)
     assert response["Content-Type"] == MEDIA_TYPES[kind]
     assert response["Content-Disposition"].startswith("inline")
     assert_inert(response)
@@ -100,7 +74,7 @@ def test_a_picture_comes_back_exactly_under_its_own_type(save: Any, as_penora: A
 def test_what_a_browser_would_run_is_a_download_and_inert(save: Any, as_penora: ApiClient, declared: str) -> None:
     response = as_penora.get(path_of(save(f"data:{declared},{HTML}")))
 
-    assert response.content == HTML.encode()
+    assert (response.status_code, response.content) == (200, HTML.encode())
     assert response["Content-Disposition"].startswith("attachment")
     assert_inert(response)
 
@@ -225,12 +199,3 @@ def test_a_304_does_not_pass_around_the_signature(save: Any, as_penora: ApiClien
 
 def test_a_shared_cache_keeps_nothing(save: Any, as_penora: ApiClient) -> None:
     assert "private" in as_penora.get(path_of(save()))["Cache-Control"]
-
-
-def assert_inert(response: Any) -> None:
-    """Whoever opens the address gets a file and not a page of this origin."""
-    assert response.status_code == 200
-    assert response["X-Content-Type-Options"] == "nosniff"
-    assert "default-src 'none'" in response["Content-Security-Policy"]
-    assert "sandbox" in response["Content-Security-Policy"]
-    assert "\n" not in response["Content-Disposition"]
