@@ -20,19 +20,25 @@ def picture_type(accept: str | None, *, kept: str) -> str | None:
 
     `image/*` and `*/*` are no promise to know a format that is younger than the browser (Safari 15 sends both and knows
     no AVIF), so beside other types `kept` has to be named. Who sends `*/*` alone, as programs do, or nothing, takes
-    anything. Who names none of what we have gets it as it is kept: a 406 would help nobody.
+    anything, but for what it gives quality 0. Who names none of what we have gets it as it is kept: a 406 would help
+    nobody.
     """
-    taken = _taken(accept)
-    if kept in _EVERYBODY_TAKES or not taken or kept in taken or taken == {"*/*"}:
+    taken, refused = _preferences(accept)
+    if kept in _EVERYBODY_TAKES or kept in taken:
         return kept
-    named = taken & {JPEG, PNG}
-    if len(named) == 1 and not taken & {"image/*", "*/*"}:
+    if kept not in refused and (not taken or taken == {"*/*"}):
+        return kept
+    named, anything = taken & {JPEG, PNG}, taken & {"image/*", "*/*"}
+    if len(named) == 1 and not anything:
         return named.pop()
-    return None if named or taken & {"image/*", "*/*"} else kept
+    if not (named or anything or kept in refused):
+        return kept
+    left = {JPEG, PNG} - refused
+    return left.pop() if len(left) == 1 else None
 
 
 def accepts_brotli(accept_encoding: str | None) -> bool:
-    return "br" in _taken(accept_encoding)
+    return "br" in _preferences(accept_encoding)[0]
 
 
 def byte_range(header: str | None, *, length: int) -> tuple[int, int] | None:
@@ -57,12 +63,14 @@ def byte_range(header: str | None, *, length: int) -> tuple[int, int] | None:
     return first, last
 
 
-def _taken(header: str | None) -> set[str]:
-    """What a header of the Accept family names, in lower case, without what it gives quality 0."""
-    taken = set()
+def _preferences(header: str | None) -> tuple[set[str], set[str]]:
+    """What a header of the Accept family names, in lower case, and what it gives quality 0."""
+    taken: set[str] = set()
+    refused: set[str] = set()
     for item in (header or "").split(","):
         name, *parameters = (part.strip() for part in item.split(";"))
         qualities = (_QUALITY.fullmatch(parameter) for parameter in parameters)
-        if name and all(float(quality[1]) > 0 for quality in qualities if quality is not None):
-            taken.add(name.lower())
-    return taken
+        if name:
+            wanted = all(float(quality[1]) > 0 for quality in qualities if quality is not None)
+            (taken if wanted else refused).add(name.lower())
+    return taken, refused - taken
