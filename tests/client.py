@@ -74,6 +74,8 @@ def check(response: Any, method: str, route: str) -> Any:
         return response
     described = operation["responses"].get(str(response.status_code))
     assert described, f"{method} {path} answered {response.status_code}, which docs/openapi.yaml does not have"
+    if "*/*" in described["content"]:
+        return response  # a project's bytes, which happen to be JSON
     schema = described["content"]["application/json"]["schema"]
     problems = [error.message for error in validator(json.dumps(schema)).iter_errors(response.json())]
     assert not problems, f"{method} {path} {response.status_code} is not as docs/openapi.yaml says: {problems}"
