@@ -111,7 +111,7 @@ def _text(request: Request, item: Project) -> HttpResponse:
     """As it is kept, if that is compressed and the client takes it so; a range is one of the plain text."""
     compressed = (
         item.content.encoding == ProjectContent.Encoding.BROTLI
-        and "Range" not in request.headers
+        and _range_of(request) is None
         and delivery.accepts_brotli(request.headers.get("Accept-Encoding"))
     )
     # What a stranger wrote is served as an inert file: never a document, script or style of this origin.
@@ -169,7 +169,7 @@ def _answer(
         raise project_not_found(item.code)
     body, content_type = found
     headers = {"ETag": etag, "Accept-Ranges": "bytes"}
-    asked = request.headers.get("Range") if request.headers.get("If-Range", etag) == etag else None
+    asked = _range_of(request) if request.headers.get("If-Range", etag) == etag else None
     try:
         part = delivery.byte_range(asked, length=len(body))
     except delivery.UnsatisfiableRange:
@@ -184,6 +184,11 @@ def _answer(
     first, last = part
     headers["Content-Range"] = f"bytes {first}-{last}/{len(body)}"
     return HttpResponse(body[first : last + 1], status=206, content_type=content_type, headers=headers)
+
+
+def _range_of(request: Request) -> str | None:
+    """What `Range` says; it has a meaning with GET only (RFC 9110, 14.2)."""
+    return request.headers.get("Range") if request.method == "GET" else None
 
 
 def _inert(response: HttpResponse, disposition: str) -> HttpResponse:
