@@ -154,4 +154,6 @@ def everything_of(user: User) -> Iterator[tuple[Project, bytes]]:
             ProjectContent.objects.select_related("project__app").defer("thumbnail").filter(project=project_id).first()
         )
         if content is not None:
-            yield content.project, _plain(content)
+            project, body = content.project, _plain(content)
+            del content.body  # the two hold each other, so it would wait for the garbage collector
+            yield project, body
