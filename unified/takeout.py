@@ -93,6 +93,9 @@ def _manifest(user: User, projects: list[dict[str, Any]], *, transactions: int) 
 
 def _facts(project: Project, body: bytes) -> dict[str, Any]:
     folder = "trash" if project.deleted_at else "projects"
+    file, details = file_name(project.code, project.content_type), f"{project.code}.json"
+    if file == details:
+        file = f"{project.code}.content.json"
     return {
         "code": project.code,
         "title": project.title,
@@ -101,8 +104,8 @@ def _facts(project: Project, body: bytes) -> dict[str, Any]:
         "content_type": project.content_type,
         "size_bytes": project.size_bytes,
         "sha256": hashlib.sha256(body).hexdigest(),
-        "file": f"{folder}/{file_name(project.code, project.content_type)}",
-        "details": f"{folder}/{project.code}.json",
+        "file": f"{folder}/{file}",
+        "details": f"{folder}/{details}",
         "created_at": timestamp(project.created_at),
         "updated_at": timestamp(project.updated_at),
         "deleted_at": timestamp(project.deleted_at) if project.deleted_at else None,
