@@ -1,6 +1,6 @@
 # Everything a person does with this project, by name. `make` alone explains itself.
 .DEFAULT_GOAL := help
-.PHONY: help run test check lint format types walls migrations schema schema-check lock manage shell verify sweep fuzz soak clean
+.PHONY: help run test check lint format types walls migrations schema schema-check lock manage shell verify sweep fuzz soak bench-images clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -44,9 +44,10 @@ schema-check: .venv/installed-dev
 schema: .venv/installed-dev ## Write docs/openapi.yaml anew from the code
 	@$(BIN)/python manage.py openapi
 
-lock: .venv/installed-dev ## Pin requirements*.txt anew from requirements*.in (newest versions)
+lock: .venv/installed-dev ## Pin all requirements*.txt anew from their .in (newest versions)
 	@$(BIN)/pip-compile --quiet --upgrade --strip-extras --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --output-file requirements.txt requirements.in
 	@$(BIN)/pip-compile --quiet --upgrade --strip-extras --allow-unsafe --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --output-file requirements-dev.txt requirements-dev.in
+	@$(BIN)/pip-compile --quiet --upgrade --strip-extras --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --output-file bench/requirements.txt bench/requirements.in
 
 manage: .venv/installed ## Any command of manage.py: make manage ARGS="appkey list"
 	@$(BIN)/python manage.py $(ARGS)
@@ -65,6 +66,10 @@ fuzz: .venv/installed-dev ## Random credit operations against a model, for SECON
 
 soak: .venv/installed-dev ## Threads, killed connections and retries on few accounts, for SECONDS=600
 	@LOG_LEVEL=ERROR UNIFIED_BANK_SECONDS=$(or $(SECONDS),600) $(BIN)/python -m pytest -s tests/concurrency/test_bank.py
+
+CORPUS ?= ../shared/corpus
+bench-images: .venv/installed-bench ## Sizes, likeness and times of kept pictures, on the PNGs in CORPUS=…
+	@$(BIN)/python bench/images.py $(CORPUS)
 
 clean: ## Remove the virtual environment and caches (keeps the data in var/)
 	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache staticfiles
@@ -86,4 +91,9 @@ clean: ## Remove the virtual environment and caches (keeps the data in var/)
 .venv/installed-dev: requirements-dev.txt .venv/installed
 	@echo "Installing the packages that checks and tests need"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@touch $@
+
+.venv/installed-bench: bench/requirements.txt .venv/installed
+	@echo "Installing the packages that measuring needs"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r bench/requirements.txt
 	@touch $@
