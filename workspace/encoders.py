@@ -13,14 +13,33 @@ from functools import cache
 from django.conf import settings
 
 
+CONVERT_PATIENCE_SECONDS = 5
+
+
 class EncodersBusy(Exception):
     """As many pictures are being encoded, and wait for it, as this process takes. Nothing was done; try again soon."""
 
 
 @contextmanager
+def turn_to_convert() -> Iterator[None]:
+    """
+    The same for a kept picture that somebody looks at in another format. These have a line of their own, so that
+    onlookers keep nobody from saving, and wait for a place in it: an `<img>` does not ask again.
+    """
+    cores, line = _semaphores("convert")
+    if not line.acquire(timeout=CONVERT_PATIENCE_SECONDS):
+        raise EncodersBusy
+    try:
+        with cores:
+            yield
+    finally:
+        line.release()
+
+
+@contextmanager
 def turn() -> Iterator[None]:
     """Lasts while the caller encodes. Waits for a free core; raises EncodersBusy if too many wait already."""
-    cores, line = _semaphores()
+    cores, line = _semaphores("keep")
     if not line.acquire(blocking=False):
         raise EncodersBusy
     try:
@@ -31,7 +50,7 @@ def turn() -> Iterator[None]:
 
 
 @cache
-def _semaphores() -> tuple[threading.BoundedSemaphore, threading.BoundedSemaphore]:
+def _semaphores(what: str) -> tuple[threading.BoundedSemaphore, threading.BoundedSemaphore]:
     return (
         threading.BoundedSemaphore(settings.ENCODERS),
         threading.BoundedSemaphore(settings.ENCODERS + settings.ENCODER_QUEUE),

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TypedDict
+from typing import Literal, TypedDict
 from uuid import UUID
 
 import brotli
@@ -102,38 +102,22 @@ def reserved_by(reservation_id: UUID) -> int:
     return live.values_list("size_bytes", flat=True).first() or 0
 
 
-def find_project(typed: str, *, user: User | None = None, with_thumbnail: bool = False) -> Project | None:
+def find_project(
+    typed: str, *, user: User | None = None, reading: Literal["body", "thumbnail"] | None = None
+) -> Project | None:
     """
     The project with this code, as typed, that is not in the trash, of this person if one is named, or None. With its
-    content's facts (`project.content`: encoding, digest), without the bytes, but with the thumbnail if asked for. One
-    query.
+    content's facts (`project.content`: encoding, digest), and the bytes that are asked for. One query, so that facts and
+    bytes are of one version.
     """
-    found = (
-        Project.objects.kept()
-        .filter(code=codes.fold(typed))
-        .select_related("app", "user", "content")
-        .defer("content__body")
-    )
+    found = Project.objects.kept().filter(code=codes.fold(typed)).select_related("app", "user", "content")
     if user is not None:
         found = found.filter(user=user)
-    if not with_thumbnail:
-        found = found.defer("content__thumbnail")
-    return found.first()
+    return found.defer(*{"content__body", "content__thumbnail"} - {f"content__{reading}"}).first()
 
 
-def body_of(project: Project) -> bytes | None:
-    """The bytes as a person would download them; None if the project has just been removed. One query, reads them."""
-    content = ProjectContent.objects.filter(project=project).only("body", "encoding").first()
-    return _plain(content) if content is not None else None
-
-
-def body_at_rest(project: Project) -> bytes | None:
-    """The same as they are kept: a text may be compressed with Brotli (`content.encoding`)."""
-    body = ProjectContent.objects.filter(project=project).values_list("body", flat=True).first()
-    return None if body is None else bytes(body)
-
-
-def _plain(content: ProjectContent) -> bytes:
+def plain(content: ProjectContent) -> bytes:
+    """The bytes of a content row as a person would download them."""
     body = bytes(content.body)
     return brotli.decompress(body) if content.encoding == ProjectContent.Encoding.BROTLI else body
 
@@ -154,6 +138,6 @@ def everything_of(user: User) -> Iterator[tuple[Project, bytes]]:
             ProjectContent.objects.select_related("project__app").defer("thumbnail").filter(project=project_id).first()
         )
         if content is not None:
-            project, body = content.project, _plain(content)
+            project, body = content.project, plain(content)
             del content.body  # the two hold each other, so it would wait for the garbage collector
             yield project, body

@@ -26,7 +26,7 @@ from tests.clock import let_pass
 from unified import takeout
 from workspace import services as workspace
 from workspace.models import Project, ProjectContent
-from workspace.queries import body_of
+from workspace.queries import plain
 
 ROUTE = "export"
 TEXT = "# Évora 🌞\r\n" * 100
@@ -93,7 +93,7 @@ def test_every_project_is_in_it_byte_for_byte(belongings: list[str], as_penora: 
     for told in projects:
         project = Project.objects.select_related("app").get(code=told["code"])
         body = archive.read(told["file"])
-        assert body == body_of(project)
+        assert body == plain(project.content)
         assert len(body) == told["size_bytes"] == project.size_bytes
         assert hashlib.sha256(body).hexdigest() == told["sha256"]
         facts = (told["title"], told["project_type"], told["app_source"], told["content_type"])

@@ -12,7 +12,7 @@ from tests.api.conftest import everything_of
 from tests.client import ApiClient
 from workspace import codes
 from workspace.models import AppStorage, Project, Storage
-from workspace.queries import body_of
+from workspace.queries import plain
 
 ROUTE = "save-project"
 
@@ -32,9 +32,7 @@ def kept(response: Any) -> tuple[Project, bytes]:
     """The row that the answer speaks of, and its bytes."""
     assert response.status_code == 201, response.content
     project = Project.objects.get(code=response.json()["project_code"])
-    body = body_of(project)
-    assert body is not None
-    return project, body
+    return project, plain(project.content)
 
 
 def test_a_project_is_answered_and_written_whole(alice: User, imagegene: App, as_imagegene: ApiClient) -> None:

@@ -112,7 +112,7 @@ def test_a_text_is_compressed_at_rest_and_counts_at_its_plain_length(alice: User
 
     assert project.size_bytes == storage.used_bytes == 12_000
     assert execute("SELECT octet_length(body) < 200, encoding FROM workspace_projectcontent") == [(True, "br")]
-    assert queries.body_of(project) == b"Ein Absatz. " * 1_000
+    assert queries.plain(project.content) == b"Ein Absatz. " * 1_000
 
 
 # --- what a save writes ----------------------------------------------------------------------------------------------

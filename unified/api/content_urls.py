@@ -42,9 +42,13 @@ def check(*, part: str, code: str, expires: str, signature: str) -> None:
         raise InvalidContentUrl("This address has expired; list the projects again for a fresh one.")
 
 
+def period() -> int:
+    """Addresses made in the same period are the same."""
+    return int(time.time()) // settings.CONTENT_URL_SECONDS
+
+
 def _signed(request: HttpRequest, project: Project, part: str) -> str:
-    period = settings.CONTENT_URL_SECONDS
-    expires = str((int(time.time()) // period + 2) * period)
+    expires = str((period() + 2) * settings.CONTENT_URL_SECONDS)
     signature = _signer(part).signature(f"{project.code}.{expires}")
     query = urlencode({"expires": expires, "signature": signature})
     return request.build_absolute_uri(f"/api/unified/projects/{project.code}/{part}?{query}")

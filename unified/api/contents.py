@@ -6,7 +6,8 @@ client accepts, in ranges, and safe to stand in anybody's page.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Literal
 
 from django.http import HttpResponse, HttpResponseNotModified
 from drf_spectacular.types import OpenApiTypes
@@ -20,7 +21,7 @@ from unified.api.base import UnifiedViewSet
 from unified.api.entity_tags import is_known
 from unified.api.errors import ApiError, invalid, project_not_found
 from unified.api.figures import file_name
-from workspace import codes, encoders, images, queries
+from workspace import codes, encoders, images, queries, services
 from workspace.content import TEXT_TYPE
 from workspace.models import Project, ProjectContent
 
@@ -31,6 +32,17 @@ SIGNED = [
     OpenApiParameter("expires", OpenApiTypes.INT, description="Of a signed address."),
     OpenApiParameter("signature", OpenApiTypes.STR, description="Of a signed address."),
 ]
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """One of the forms in which a project's bytes are served."""
+
+    etag: str
+    make: Callable[[], tuple[bytes, str]]  # the bytes and their media type
+    headers: dict[str, str]
+    disposition: str
+    code: str
 
 
 class SignedAddress(BasePermission):
@@ -73,13 +85,7 @@ class ProjectContents(UnifiedViewSet):
         auth=[{}, {"appKey": []}],  # type: ignore[list-item]
     )
     def content(self, request: Request, code: str) -> HttpResponse:
-        query = self.read_query(inputs.ContentQuery, request)
-        item = self._find(code, query)
-        if not item.is_image:
-            if "format" in query:
-                raise invalid(format="A text has no picture format.")
-            return _text(request, item)
-        return _picture(request, item, query, kept_type=item.content_type, read=lambda: queries.body_of(item))
+        return self._serve(request, code, _content_form, reading="body")
 
     @extend_schema(
         tags=["Workspace"],
@@ -91,23 +97,54 @@ class ProjectContents(UnifiedViewSet):
         auth=[{}, {"appKey": []}],  # type: ignore[list-item]
     )
     def thumbnail(self, request: Request, code: str) -> HttpResponse:
-        query = self.read_query(inputs.ContentQuery, request)
-        item = self._find(code, query, with_thumbnail=True)
-        if not item.is_image:
-            raise ApiError("not_found", "A text has no thumbnail.")
-        return _picture(
-            request, item, query, kept_type=THUMBNAIL_TYPE, read=lambda: _thumbnail(item), variant="-thumbnail"
-        )
+        return self._serve(request, code, _thumbnail_form, reading="thumbnail")
 
-    def _find(self, code: str, query: dict[str, Any], *, with_thumbnail: bool = False) -> Project:
-        item = queries.find_project(code, with_thumbnail=with_thumbnail)
+    def _serve(
+        self,
+        request: Request,
+        code: str,
+        form_of: Callable[[Request, Project, dict[str, Any]], Form],
+        *,
+        reading: Literal["body", "thumbnail"],
+    ) -> HttpResponse:
+        """
+        304 without reading anything, if the caller has it; else facts and bytes from one statement, so that one version
+        is never served under the tag of another.
+        """
+        query = self.read_query(inputs.ContentQuery, request)
+        if "If-None-Match" in request.headers:
+            etag = form_of(request, self._find(code, query), query).etag
+            if is_known(request, etag):
+                return _inert(HttpResponseNotModified(headers={"ETag": etag}))
+        return _answer(request, form_of(request, self._find(code, query, reading=reading), query))
+
+    def _find(
+        self, code: str, query: dict[str, Any], *, reading: Literal["body", "thumbnail"] | None = None
+    ) -> Project:
+        item = queries.find_project(code, reading=reading)
         owner = find_user(query["user_id"]) if "user_id" in query else None
         if item is None or ("user_id" in query and item.user != owner):
             raise project_not_found(code)
         return item
 
 
-def _text(request: Request, item: Project) -> HttpResponse:
+def _content_form(request: Request, item: Project, query: dict[str, Any]) -> Form:
+    if not item.is_image:
+        if "format" in query:
+            raise invalid(format="A text has no picture format.")
+        return _text_form(request, item)
+    return _picture_form(request, item, query, kept_type=item.content_type, kept=lambda: bytes(item.content.body))
+
+
+def _thumbnail_form(request: Request, item: Project, query: dict[str, Any]) -> Form:
+    if not item.is_image:
+        raise ApiError("not_found", "A text has no thumbnail.")
+    return _picture_form(
+        request, item, query, kept_type=THUMBNAIL_TYPE, kept=lambda: _thumbnail(item), variant="-thumbnail"
+    )
+
+
+def _text_form(request: Request, item: Project) -> Form:
     """As it is kept, if that is compressed and the client takes it so; a range is one of the plain text."""
     compressed = (
         item.content.encoding == ProjectContent.Encoding.BROTLI
@@ -116,60 +153,50 @@ def _text(request: Request, item: Project) -> HttpResponse:
     )
     # What a stranger wrote is served as an inert file: never a document, script or style of this origin.
     own_type = item.content_type.partition(";")[0] in INERT_TEXT_TYPES
-
-    def read() -> tuple[bytes, str] | None:
-        body = queries.body_at_rest(item) if compressed else queries.body_of(item)
-        return None if body is None else (body, item.content_type if own_type else TEXT_TYPE)
-
-    response = _answer(request, item, etag=_etag(item, "-br" if compressed else ""), read=read)
-    response["Vary"] = "Accept-Encoding"
-    if compressed and response.status_code == 200:
-        response["Content-Encoding"] = "br"
-    return _inert(response, f'attachment; filename="{file_name(item.code, item.content_type)}"')
+    content_type = item.content_type if own_type else TEXT_TYPE
+    return Form(
+        etag=_etag(item, "-br" if compressed else ""),
+        make=lambda: (bytes(item.content.body) if compressed else queries.plain(item.content), content_type),
+        headers={"Vary": "Accept-Encoding", **({"Content-Encoding": "br"} if compressed else {})},
+        disposition="attachment",
+        code=item.code,
+    )
 
 
-def _picture(
+def _picture_form(
     request: Request,
     item: Project,
     query: dict[str, Any],
     *,
     kept_type: str,
-    read: Callable[[], bytes | None],
+    kept: Callable[[], bytes],
     variant: str = "",
-) -> HttpResponse:
-    """As it is kept, or converted on the fly, at the encoders' turn."""
+) -> Form:
+    """As it is kept, or converted on the fly, when its turn comes."""
     if "format" in query:
         served_type: str | None = f"image/{query['format']}"
     else:
         served_type = delivery.picture_type(request.headers.get("Accept"), kept=kept_type)
 
-    def read_converted() -> tuple[bytes, str] | None:
-        body = read()
-        if body is None or served_type == kept_type:
-            return None if body is None else (body, kept_type)
-        with encoders.turn():
-            to = served_type or (delivery.PNG if images.has_alpha(body) else delivery.JPEG)
+    def make() -> tuple[bytes, str]:
+        body = kept()
+        if served_type == kept_type:
+            return body, kept_type
+        to = served_type or (delivery.PNG if images.has_alpha(body) else delivery.JPEG)
+        with encoders.turn_to_convert():
             return images.convert(body, to=to), to
 
     if served_type != kept_type:
         variant += f"-{served_type.partition('/')[2] if served_type else 'any'}"
-    response = _answer(request, item, etag=_etag(item, variant), read=read_converted)
-    response["Vary"] = "Accept"
-    return _inert(response, f'inline; filename="{file_name(item.code, response.get("Content-Type", kept_type))}"')
+    return Form(_etag(item, variant), make, {"Vary": "Accept"}, "inline", item.code)
 
 
-def _answer(
-    request: Request, item: Project, *, etag: str, read: Callable[[], tuple[bytes, str] | None]
-) -> HttpResponse:
-    """304, 206, 416 or 200. Nothing is read for a 304. Raises ApiError."""
-    if is_known(request, etag):
-        return HttpResponseNotModified(headers={"ETag": etag})
-    found = read()
-    if found is None:  # removed between two statements
-        raise project_not_found(item.code)
-    body, content_type = found
-    headers = {"ETag": etag, "Accept-Ranges": "bytes"}
-    asked = _range_of(request) if request.headers.get("If-Range", etag) == etag else None
+def _answer(request: Request, form: Form) -> HttpResponse:
+    """206, 416 or 200. Raises ApiError."""
+    body, content_type = form.make()
+    headers = {"ETag": form.etag, "Accept-Ranges": "bytes", **form.headers}
+    headers["Content-Disposition"] = f'{form.disposition}; filename="{file_name(form.code, content_type)}"'
+    asked = _range_of(request) if request.headers.get("If-Range", form.etag) == form.etag else None
     try:
         part = delivery.byte_range(asked, length=len(body))
     except delivery.UnsatisfiableRange:
@@ -180,10 +207,10 @@ def _answer(
             size_bytes=len(body),
         ) from None
     if part is None:
-        return HttpResponse(body, content_type=content_type, headers=headers)
+        return _inert(HttpResponse(body, content_type=content_type, headers=headers))
     first, last = part
     headers["Content-Range"] = f"bytes {first}-{last}/{len(body)}"
-    return HttpResponse(body[first : last + 1], status=206, content_type=content_type, headers=headers)
+    return _inert(HttpResponse(body[first : last + 1], status=206, content_type=content_type, headers=headers))
 
 
 def _range_of(request: Request) -> str | None:
@@ -191,26 +218,24 @@ def _range_of(request: Request) -> str | None:
     return request.headers.get("Range") if request.method == "GET" else None
 
 
-def _inert(response: HttpResponse, disposition: str) -> HttpResponse:
+def _inert(response: HttpResponse) -> HttpResponse:
     """
     Safe to stand in any page: nothing in it runs or loads, and no cookie is set. (`nosniff` comes with every answer.)
     """
-    response["Content-Disposition"] = disposition
     response["Content-Security-Policy"] = "default-src 'none'; sandbox"
     response["Cross-Origin-Resource-Policy"] = "cross-origin"
     response["Cache-Control"] = CACHE
     return response
 
 
-def _thumbnail(item: Project) -> bytes | None:
-    """As it was made when the picture was saved; made now for one that is older than thumbnails are."""
+def _thumbnail(item: Project) -> bytes:
+    """As it was made when the picture was saved; made and kept now for one that is older than thumbnails are."""
     if item.content.thumbnail is not None:
         return bytes(item.content.thumbnail)
-    body = queries.body_of(item)
-    if body is None:
-        return None
-    with encoders.turn():
-        return images.make_thumbnail(body)
+    with encoders.turn_to_convert():
+        made = images.make_thumbnail(bytes(item.content.body))  # read now: it was not, with the rest
+    services.add_thumbnail(project=item, thumbnail=made)
+    return made
 
 
 def _etag(item: Project, variant: str) -> str:

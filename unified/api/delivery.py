@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 
-_RANGE = re.compile(r"bytes\s*=\s*([0-9]{0,18})\s*-\s*([0-9]{0,18})\s*", re.IGNORECASE)
+_RANGE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})", re.IGNORECASE)
 _QUALITY = re.compile(r"q\s*=\s*([01](?:\.[0-9]{0,3})?)", re.IGNORECASE)
 JPEG, PNG = "image/jpeg", "image/png"
+_OF_BROWSERS = ("image/", "text/html")
 _EVERYBODY_TAKES = (JPEG, PNG, "image/gif")
 
 
@@ -19,14 +20,14 @@ def picture_type(accept: str | None, *, kept: str) -> str | None:
     As which media type to serve a picture that is kept as `kept`; None for JPEG, or PNG where it is transparent.
 
     `image/*` and `*/*` are no promise to know a format that is younger than the browser (Safari 15 sends both and knows
-    no AVIF), so beside other types `kept` has to be named. Who sends `*/*` alone, as programs do, or nothing, takes
-    anything, but for what it gives quality 0. Who names none of what we have gets it as it is kept: a 406 would help
-    nobody.
+    no AVIF), so beside the other types of a browser `kept` has to be named. Who names nothing of a browser's, as
+    programs do, takes anything, but for what it gives quality 0. Who names none of what we have gets it as it is kept: a
+    406 would help nobody.
     """
     taken, refused = _preferences(accept)
     if kept in _EVERYBODY_TAKES or kept in taken:
         return kept
-    if kept not in refused and (not taken or taken == {"*/*"}):
+    if kept not in refused and not any(name.startswith(_OF_BROWSERS) for name in taken):
         return kept
     named, anything = taken & {JPEG, PNG}, taken & {"image/*", "*/*"}
     if len(named) == 1 and not anything:
@@ -46,7 +47,7 @@ def byte_range(header: str | None, *, length: int) -> tuple[int, int] | None:
     The first and the last byte that are asked for of `length`; None for the whole: no range, several, or what is none
     (RFC 9110, 14.2: a server may pass over a Range). Raises UnsatisfiableRange.
     """
-    match = _RANGE.fullmatch(header) if header is not None else None
+    match = _RANGE.fullmatch(header.strip()) if header is not None else None
     if match is None or not (match[1] or match[2]):
         return None
     if not match[1]:  # the last so many bytes

@@ -65,9 +65,21 @@ def etag_of(project: Project) -> str:
 
 def file_name(code: str, content_type: str) -> str:
     """What a project's content is called as a file, such as `7K3M9Q.avif`."""
-    kind = content_type.partition(";")[0]
-    known = {"image/jpeg": "jpg", "text/plain": "txt", "text/markdown": "md"}
-    return f"{code}.{known.get(kind, kind.partition('/')[2].partition('+')[0])}"
+    return f"{code}.{_SUFFIXES.get(content_type.partition(';')[0], 'txt')}"
+
+
+# What is not here is a text that somebody gave a type of their own: as a file it must not be something that runs.
+_SUFFIXES = {
+    "image/avif": "avif",
+    "image/webp": "webp",
+    "image/png": "png",
+    "image/jpeg": "jpg",
+    "image/gif": "gif",
+    "text/markdown": "md",
+    "text/csv": "csv",
+    "text/html": "html",
+    "application/json": "json",
+}
 
 
 def described_offer(offer: Offer) -> dict[str, Any]:

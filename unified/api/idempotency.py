@@ -100,7 +100,9 @@ def attempt_of(request: Request, *, route: str) -> Attempt | None:
             fields={"Idempotency-Key": ["1 to 255 visible ASCII characters are needed."]},
         )
     # The parsed body, so that a client that orders its names anew, or spaces them otherwise, is not told of a misuse.
-    canonical = json.dumps(_canonical(request.data), sort_keys=True, separators=(",", ":")).encode()
+    asked = [_canonical(request.data), *([named] if (named := request.resolver_match.kwargs) else [])]  # type: ignore[union-attr]
+    # What stands in the address is part of what is asked; of an address that names nothing, the body is all of it.
+    canonical = json.dumps(asked if len(asked) > 1 else asked[0], sort_keys=True, separators=(",", ":")).encode()
     return Attempt(caller=caller_of(request).scope, route=route, key=key, digest=hashlib.sha256(canonical).digest())
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any
+from typing import Any, Literal
 
 from django.http import HttpResponse, HttpResponseNotModified
 from drf_spectacular.types import OpenApiTypes
@@ -12,7 +12,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.models import User
-from unified.api import inputs, outputs
+from unified.api import content_urls, inputs, outputs
 from unified.api.base import UnifiedViewSet, find_app
 from unified.api.entity_tags import is_known, versions_wanted
 from unified.api.errors import ApiError, project_not_found
@@ -44,14 +44,13 @@ class Projects(UnifiedViewSet):
     def retrieve(self, request: Request, code: str) -> HttpResponse:
         query = self.read_query(inputs.UserQuery, request)
         user = self.find_member(request, query["user_id"])
-        item = find_project(user, code)
-        headers = {"ETag": etag_of(item), "Cache-Control": PRIVATE}
-        if is_known(request, headers["ETag"]):
-            return HttpResponseNotModified(headers=headers)
-        body = queries.body_of(item)
-        if body is None:
-            raise project_not_found(code)
-        return Response(outputs.project_with_content(request._request, item, body), headers=headers)
+        if "If-None-Match" in request.headers:
+            headers = _reading_headers(find_project(user, code))
+            if is_known(request, headers["ETag"]):
+                return HttpResponseNotModified(headers=headers)
+        item = find_project(user, code, reading="body")
+        answer = outputs.project_with_content(request._request, item, queries.plain(item.content))
+        return Response(answer, headers=_reading_headers(item))
 
     @extend_schema(
         tags=["Workspace"],
@@ -212,9 +211,15 @@ class Trash(UnifiedViewSet):
         return self.once(work)
 
 
-def find_project(user: User, code: str) -> Project:
+def _reading_headers(item: Project) -> dict[str, str]:
+    """The tag is of the answer, signed addresses and all: another one when they are, and the same version to If-Match."""
+    etag = etag_of(item).removesuffix('"') + f'.{content_urls.period()}"'
+    return {"ETag": etag, "Cache-Control": PRIVATE}
+
+
+def find_project(user: User, code: str, *, reading: Literal["body"] | None = None) -> Project:
     """The person's project with this code, as typed. Raises ApiError `project_not_found`."""
-    item = queries.find_project(code, user=user)
+    item = queries.find_project(code, user=user, reading=reading)
     if item is None:
         raise project_not_found(code)
     return item

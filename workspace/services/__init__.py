@@ -12,6 +12,8 @@ from workspace.services.projects import (
     NoFreeCode,
     ProjectLimitReached,
     ProjectNotFound,
+    add_thumbnail,
+    check_metadata,
     edit_project,
     save_project,
 )
@@ -46,7 +48,9 @@ __all__ = [
     "ProjectNotFound",
     "StorageLimitExceeded",
     "Strategy",
+    "add_thumbnail",
     "change_limit",
+    "check_metadata",
     "clean_up",
     "delete_project",
     "edit_project",

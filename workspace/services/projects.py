@@ -128,8 +128,9 @@ def edit_project(
         require_room(storage, content.size_bytes, given_up_bytes=project.size_bytes)
         grown = content.size_bytes - project.size_bytes
         _describe(project, content)
-        ProjectContent.objects.filter(project=project).update(
-            body=content.body, encoding=content.encoding, thumbnail=content.thumbnail
+        ProjectContent.objects.update_or_create(
+            project=project,
+            defaults={"body": content.body, "encoding": content.encoding, "thumbnail": content.thumbnail},
         )
         count(storage, {project.app_id: Change(grown)})
     project.version += 1
@@ -137,6 +138,12 @@ def edit_project(
     project.save(force_update=True)
     project.refresh_from_db(fields=["updated_at"])
     return project, storage
+
+
+def add_thumbnail(*, project: Project, thumbnail: bytes) -> None:
+    """Keeps a thumbnail for the content that `project` was read with, if that is still there and has none."""
+    content = ProjectContent.objects.filter(project=project, digest=project.content.digest, thumbnail=None)
+    content.update(thumbnail=thumbnail)
 
 
 def require_project(*, user: User, code: str, seen_versions: Collection[int] | None = None) -> Project:
