@@ -91,6 +91,9 @@ READ_ONLY = "25006"
 _SURELY_UNDONE = (READ_ONLY, "40", "53", "55", "57014")
 
 
+_WHOLE = "request"  # in `fields`: what is wrong with no one of them
+
+
 class ApiError(Exception):
     """An answer that is not a success. `extra` are further keys beside the contract's four."""
 
@@ -232,7 +235,7 @@ def sqlstate_of(exc: Exception) -> str:
 def _from_drf(exc: drf.APIException) -> ApiError:
     if isinstance(exc, drf.ValidationError):
         fields = _messages(exc.detail)
-        name, messages = next(iter(fields.items()), ("request", ["Invalid."]))
+        name, messages = next(iter(fields.items()), (_WHOLE, ["Invalid."]))
         return ApiError("validation_error", f"{name}: {messages[0]}", fields=fields)
     if isinstance(exc, drf.NotAuthenticated):
         hint = (
@@ -257,16 +260,17 @@ def _from_drf(exc: drf.APIException) -> ApiError:
 
 
 def _messages(detail: Any) -> dict[str, list[str]]:
-    """DRF's nested messages, flat: one list of sentences a field."""
+    """DRF's nested messages, flat: one list of sentences a field, or for the `request` as a whole."""
     if not isinstance(detail, dict):
-        return {"request": [str(message) for message in detail]}
+        return {_WHOLE: [str(message) for message in detail]}
     flat: dict[str, list[str]] = {}
     for name, messages in detail.items():
         if isinstance(messages, dict):  # of an object within the body: charge.amount
             for inner, found in _messages(messages).items():
-                flat[str(name) if inner == "non_field_errors" else f"{name}.{inner}"] = found
+                flat[str(name) if inner == _WHOLE else f"{name}.{inner}"] = found
         else:
-            flat[str(name)] = [str(message) for message in (messages if isinstance(messages, list) else [messages])]
+            field = _WHOLE if name == "non_field_errors" else str(name)
+            flat[field] = [str(message) for message in (messages if isinstance(messages, list) else [messages])]
     return flat
 
 
