@@ -12,7 +12,7 @@ from workspace import codes
 _TAG = r'(?:W/)?"[\x21\x23-\x7e\x80-\xff]*"'
 _TAGS = re.compile(rf"\s*{_TAG}\s*(?:,\s*{_TAG}\s*)*")
 _ONE = re.compile(_TAG)
-_OURS = re.compile(rf'"([{codes.ALPHABET}]{{{codes.LENGTH}}})-([0-9]{{1,9}})"')
+_OURS = re.compile(rf'"([{codes.ALPHABET}]{{{codes.LENGTH}}})-([1-9][0-9]{{0,8}})"')
 
 
 def versions_wanted(request: Request, typed: str) -> frozenset[int] | None:
