@@ -85,10 +85,9 @@ class Projects(UnifiedViewSet):
             return Answer(outputs.changed_project(request._request, item, storage))
 
         if "content" in data:
-            present = find_project(user, code)  # before the encoding, which would be for nothing
 
-            def room() -> int:
-                return queries.storage_of(user).available_bytes + present.size_bytes
+            def room() -> int:  # asked before the encoding, which would be for nothing if there is no such project
+                return find_project(user, code).size_bytes + queries.storage_of(user).available_bytes
 
             response = keep(self, data["content"], compression=data["compression"], room=room, work=work)
         else:
