@@ -49,7 +49,7 @@ def edited_once(client: ApiClient) -> str:
         'W/"{code}-2", "{code}-2"',
         '"" , "anything,with,commas" ,"{code}-2"',
         '"\xe9", "{code}-2"',
-        ", ".join(['"{code}-%d"' % number for number in range(3, 200)] + ['"{code}-2"']),
+        ", ".join([f'"{{code}}-{number}"' for number in range(3, 200)] + ['"{code}-2"']),
     ],
 )
 def test_the_present_version_among_those_named_lets_it_happen(
