@@ -48,3 +48,27 @@ def counters(user: User) -> dict[str, Any]:
 
 def row(code: str) -> Project:
     return Project.objects.get(code=code)
+
+
+def deleted(client: ApiClient, code: str) -> dict[str, Any]:
+    """The answer to the deletion of alice's project, which succeeds."""
+    response = client.delete(f"projects/{code}", user_id="alice")
+    assert response.status_code == 200, response.content
+    answer: dict[str, Any] = response.json()
+    return answer
+
+
+def restored(client: ApiClient, code: str) -> dict[str, Any]:
+    """The answer to the restoring of alice's project, which succeeds."""
+    response = client.post(f"projects/{code}/restore", user_id="alice")
+    assert response.status_code == 200, response.content
+    answer: dict[str, Any] = response.json()
+    return answer
+
+
+def in_trash(client: ApiClient) -> list[str]:
+    """The codes in alice's trash, most recently deleted first."""
+    answer = client.get("trash", user_id="alice").json()
+    assert answer["total_count"] == len(answer["projects"])
+    assert answer["total_bytes"] == sum(item["size_bytes"] for item in answer["projects"])
+    return [item["code"] for item in answer["projects"]]
