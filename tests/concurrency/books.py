@@ -15,6 +15,12 @@ def rows(sql: str, *parameters: Any) -> list[tuple[Any, ...]]:
         return cursor.fetchall()
 
 
+def deadlocks() -> int:
+    # The counter is written by each backend as it ends, and reading it forgets what was read before.
+    rows("SELECT pg_stat_clear_snapshot()")
+    return int(rows("SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()")[0][0])
+
+
 def assert_the_books_are_right() -> None:
     """Every balance is the sum of its entries, numbered 1, 2, 3… with the right running balance."""
     wrong = rows("""

@@ -6,7 +6,8 @@ import pytest
 
 from accounts import services as accounts
 from accounts.models import App, User
-from tests.client import document
+from tests.client import ApiClient, document
+from tests.concurrency.rooms import Caller
 from tests.conftest import make_user
 
 
@@ -39,3 +40,19 @@ def imagegene_key(imagegene: App) -> str:
 def document_is_read() -> None:
     """Else the first crowd would read it all at once, and its threads would come to the database one after another."""
     document()
+
+
+@pytest.fixture
+def by_penora(as_penora: ApiClient) -> Caller:
+    """
+    Penora's server. (A client's first call loads the middleware: that would take longer than the work, and string a
+    crowd out.)
+    """
+    as_penora.get("pricing")
+    return Caller(as_penora, "penora")
+
+
+@pytest.fixture
+def by_imagegene(as_imagegene: ApiClient) -> Caller:
+    as_imagegene.get("pricing")
+    return Caller(as_imagegene, "imagegene")

@@ -18,7 +18,11 @@ from typing import Any
 import psycopg2
 from django.db import connection
 
+from accounts.models import User
+
 PATIENCE_SECONDS = 30
+THE_ACCOUNT = "SELECT 1 FROM credits_account WHERE user_id = %s FOR UPDATE"
+THE_STORAGE = "SELECT 1 FROM workspace_storage WHERE user_id = %s FOR UPDATE"
 
 
 def together(n: int, function: Callable[[int], Any]) -> list[Any]:
@@ -83,6 +87,17 @@ def waiting_for_a_lock(count: int) -> list[int]:
             return found
         time.sleep(0.005)
     raise AssertionError(f"{count} backends should wait for locks, but {len(found)} do")
+
+
+def one_after_the_other(lock: str, user: User, *calls: Callable[[], Any]) -> list[Any]:
+    """The answers of calls that came to a locked row in this order, and were let in in this order."""
+    with background() as start, held(lock, user.pk) as release:
+        answers = []
+        for number, call in enumerate(calls, start=1):
+            answers.append(start(call))
+            waiting_for_a_lock(number)
+        release()
+    return [answer.result() for answer in answers]
 
 
 def end_backend(pid: int) -> None:

@@ -30,9 +30,8 @@ from accounts.models import User
 from credits import services
 from credits.models import Account, Hold, LedgerEntry
 from tests.client import ApiClient
-from tests.concurrency.books import assert_everything_is_proved
+from tests.concurrency.books import assert_everything_is_proved, deadlocks
 from tests.concurrency.crowd import PATIENCE_SECONDS, background, together
-from tests.concurrency.test_mixed import deadlocks
 from tests.conftest import make_user
 from unified.api.models import IdempotencyRecord
 from workspace.models import Project

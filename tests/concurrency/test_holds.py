@@ -6,7 +6,6 @@ holds race with those who spend the same credits, or fill the same room, without
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
 from io import StringIO
 from typing import Any
 
@@ -17,14 +16,19 @@ from accounts.models import User
 from credits import services
 from credits.models import Account, Hold, LedgerEntry
 from tests.client import ApiClient
-from tests.concurrency.books import assert_everything_is_proved, rows
-from tests.concurrency.crowd import background, held, together, waiting_for_a_lock
-from tests.concurrency.test_mixed import deadlocks
+from tests.concurrency.books import assert_everything_is_proved, deadlocks, rows
+from tests.concurrency.crowd import (
+    THE_ACCOUNT,
+    THE_STORAGE,
+    background,
+    held,
+    one_after_the_other,
+    together,
+    waiting_for_a_lock,
+)
 from tests.conftest import make_user
 from workspace.models import Project, Reservation, Storage
 
-THE_ACCOUNT = "SELECT 1 FROM credits_account WHERE user_id = %s FOR UPDATE"
-THE_STORAGE = "SELECT 1 FROM workspace_storage WHERE user_id = %s FOR UPDATE"
 MEGABYTE = 1_048_576
 ROUNDS = 4  # of races that nobody directs
 
@@ -40,17 +44,6 @@ def reserve(api: ApiClient, amount: int = 10, **also: Any) -> str:
     answer = api.post("reserve-credits", user_id="alice", app_name="imagegene", amount=amount, **also)
     assert answer.status_code == 201
     return str(answer.json()["hold_id"])
-
-
-def one_after_the_other(lock: str, user: User, *calls: Callable[[], Any]) -> list[Any]:
-    """The answers of calls that came to a locked row in this order, and were let in in this order."""
-    with background() as start, held(lock, user.pk) as release:
-        answers = []
-        for number, call in enumerate(calls, start=1):
-            answers.append(start(call))
-            waiting_for_a_lock(number)
-        release()
-    return [answer.result() for answer in answers]
 
 
 def wait_until_over(hold_id: str) -> None:

@@ -11,19 +11,13 @@ from django.db import transaction
 from accounts.models import App, User
 from credits import services as credits
 from tests.client import ApiClient
-from tests.concurrency.books import assert_the_books_are_right, assert_the_storage_is_right, rows
+from tests.concurrency.books import assert_the_books_are_right, assert_the_storage_is_right, deadlocks, rows
 from tests.concurrency.crowd import together
 from tests.conftest import make_user
 from tests.workspace.contents import content_of
 from workspace import services as workspace
 
 PEOPLE = ("alice", "bob", "charlie", "dora")
-
-
-def deadlocks() -> int:
-    # The counter is written by each backend as it ends, and reading it forgets what was read before.
-    rows("SELECT pg_stat_clear_snapshot()")
-    return int(rows("SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()")[0][0])
 
 
 def test_deductions_saves_and_logins_of_both_apps_for_four_people_at_once(
