@@ -90,7 +90,10 @@ def waiting_for_a_lock(count: int) -> list[int]:
 
 
 def one_after_the_other(lock: str, user: User, *calls: Callable[[], Any]) -> list[Any]:
-    """The answers of calls that came to a locked row in this order, and were let in in this order."""
+    """
+    The answers of calls that came to a locked row in this order, and were let in in this order. Of three and more only
+    the first is sure of its place: once it has changed the row, the others race for what the row has become.
+    """
     with background() as start, held(lock, user.pk) as release:
         answers = []
         for number, call in enumerate(calls, start=1):

@@ -36,6 +36,9 @@ def test_every_commit_of_32_callers_who_do_everything_is_within_the_limit_and_co
 ) -> None:
     """
     Saves, growing and shrinking edits, deletes, restores, cleanups and emptyings of the trash, 128 in all.
+
+    Seen to fail: without select_for_update in locked_storage commits counted 49,152 bytes where 40,960 were kept, and
+    more of the like; without the comparison in require_room saves were 500.
     """
     give_room(alice, ROOM)
     callers = (by_penora, by_imagegene)
@@ -61,7 +64,12 @@ def test_every_commit_of_32_callers_who_do_everything_is_within_the_limit_and_co
 
 
 def test_texts_that_grow_share_the_last_room(alice: User, by_penora: Caller, by_imagegene: Caller) -> None:
-    """Eight projects of an eighth of the room, less a byte; each grows by two, and there is room for four of them."""
+    """
+    Eight projects of an eighth of the room, less a byte; each grows by two, and there is room for four of them.
+
+    Seen to fail: without select_for_update in locked_storage all eight grew, while the counter stood at 7,994; with the
+    old content not counted as room none did.
+    """
     give_room(alice, 8_000)
     codes = [by_penora.keep(999) for _ in range(8)]
 
@@ -122,13 +130,14 @@ def test_room_that_a_shrinking_edit_gives_up_is_there_for_the_save_behind_it(
 
 
 def test_room_that_a_deletion_frees_is_given_once(alice: User, by_penora: Caller, by_imagegene: Caller) -> None:
-    """A full workspace; what is deleted makes room for the saves behind it, or for its own return, and not for both."""
+    """
+    A full workspace; what is deleted makes room for the save behind it, or for its own return, and not for both.
+
+    Seen to fail: without require_room in restore_project the last word was the database's, with a 500.
+    """
     give_room(alice, 1_000)
     by_penora.keep(600)
     code = by_penora.keep(400)
-
-    def delete() -> Any:
-        return by_imagegene.delete(code)
 
     def save() -> Any:
         return by_penora.save("x" * 400)
@@ -136,10 +145,15 @@ def test_room_that_a_deletion_frees_is_given_once(alice: User, by_penora: Caller
     def restore() -> Any:
         return by_imagegene.restore(code)
 
-    deleted, saved, restored = one_after_the_other(THE_STORAGE, alice, delete, save, restore)
+    deleted, saved = one_after_the_other(THE_STORAGE, alice, lambda: by_imagegene.delete(code), save)
+    restored = restore()
     assert (deleted.status_code, saved.status_code, restored.status_code) == (200, 201, 413)
     assert (restored.json()["needed_bytes"], restored.json()["available_bytes"]) == (400, 0)
     assert trashed_codes(alice) == {code}
+    assert by_penora.delete(saved.json()["project_code"]).status_code == 200
+
+    saved, restored = one_after_the_other(THE_STORAGE, alice, save, restore)
+    assert (saved.status_code, restored.status_code) == (201, 413)
     assert by_penora.delete(saved.json()["project_code"]).status_code == 200
 
     restored, saved = one_after_the_other(THE_STORAGE, alice, restore, save)
@@ -151,6 +165,10 @@ def test_room_that_a_deletion_frees_is_given_once(alice: User, by_penora: Caller
 def test_a_crowd_that_saves_and_restores_into_the_room_of_one_project_fills_it_once(
     alice: User, by_penora: Caller, by_imagegene: Caller
 ) -> None:
+    """
+    Seen to fail: without select_for_update in locked_storage 1,179,648 bytes were kept in a room of 1,048,576, of which
+    the counter knew 1,048,576.
+    """
     by_penora.keep(MEGABYTE - ROOM)
     code = by_penora.keep(ROOM)
     by_penora.delete(code)
@@ -199,6 +217,9 @@ def test_a_lower_limit_and_a_save_do_not_both_get_the_room_between(alice: User, 
 def test_a_limit_that_goes_up_and_down_among_saves_and_deletes_is_never_passed(
     alice: User, by_penora: Caller, by_imagegene: Caller
 ) -> None:
+    """
+    Seen to fail: without select_for_update in locked_storage 2,000 bytes were counted where 1,500 were kept.
+    """
     give_room(alice, 4_000)
     codes = [by_penora.keep(500) for _ in range(4)]
 
@@ -228,6 +249,10 @@ def marks(user: User) -> list[tuple[int, int]]:
 def test_each_mark_that_a_crowd_of_saves_reaches_is_recorded_once_as_it_is_reached(
     alice: User, by_penora: Caller, by_imagegene: Caller
 ) -> None:
+    """
+    Seen to fail: without select_for_update in locked_storage no mark was ever recorded, as nobody saw the others'
+    bytes; with the marks of before forgotten, each save over a mark recorded it again.
+    """
     give_room(alice, 2_000)
 
     together(24, lambda index: (by_penora, by_imagegene)[index % 2].save("x" * 100))
@@ -239,7 +264,11 @@ def test_each_mark_that_a_crowd_of_saves_reaches_is_recorded_once_as_it_is_reach
 def test_a_mark_that_is_passed_up_and_down_by_a_crowd_is_recorded_once_for_each_time_it_is_passed_upwards(
     alice: User, by_penora: Caller, by_imagegene: Caller
 ) -> None:
-    """The commits, in their order, say how often it was: the witness notes each of them."""
+    """
+    The commits, in their order, say how often it was: the witness notes each of them.
+
+    Seen to fail: with the marks of before forgotten in _warn the mark of 80 % was recorded 15 times instead of 5.
+    """
     give_room(alice, 1_000)
     by_penora.keep(700)
     codes = [by_penora.keep(90) for _ in range(3)]
