@@ -136,11 +136,11 @@ def test_room_that_a_deletion_frees_is_given_once(alice: User, by_penora: Caller
     Seen to fail: without require_room in restore_project the last word was the database's, with a 500.
     """
     give_room(alice, 1_000)
-    by_penora.keep(600)
-    code = by_penora.keep(400)
+    by_penora.keep(700)
+    code = by_penora.keep(300)
 
     def save() -> Any:
-        return by_penora.save("x" * 400)
+        return by_penora.save("x" * 300)
 
     def restore() -> Any:
         return by_imagegene.restore(code)
@@ -148,7 +148,7 @@ def test_room_that_a_deletion_frees_is_given_once(alice: User, by_penora: Caller
     deleted, saved = one_after_the_other(THE_STORAGE, alice, lambda: by_imagegene.delete(code), save)
     restored = restore()
     assert (deleted.status_code, saved.status_code, restored.status_code) == (200, 201, 413)
-    assert (restored.json()["needed_bytes"], restored.json()["available_bytes"]) == (400, 0)
+    assert (restored.json()["needed_bytes"], restored.json()["available_bytes"]) == (300, 0)
     assert trashed_codes(alice) == {code}
     assert by_penora.delete(saved.json()["project_code"]).status_code == 200
 
