@@ -93,6 +93,9 @@ class User(AbstractBaseUser, PermissionsMixin):
     deleted_at = models.DateTimeField(
         null=True, blank=True, editable=False, help_text="When the person left; their entries in the ledger stay."
     )
+    may_return = models.BooleanField(
+        default=True, db_default=True, editable=False, help_text="Unset if they were locked out when they were deleted."
+    )
     is_staff = models.BooleanField(default=False, help_text="May sign in to the admin.")
     date_joined = models.DateTimeField(db_default=Now(), editable=False)
 

@@ -151,18 +151,20 @@ def forget_user(*, user: User) -> User:
     """
     Takes away what tells who the person is (name, e-mail, password) and locks them out; they are on the default plan
     from then on. `user_id` stays: an opaque number that the ledger's account is kept under, and by which they are known
-    if they come back. Doing it again changes nothing. Raises NoDefaultPlan. Locks: the user's row.
+    if they come back. It can be done again, if anything has been filled in since. Raises NoDefaultPlan. Locks: the
+    user's row.
     """
     member = lock_user(user=user)
-    if member.deleted_at is not None:
-        return member
     plan = Plan.objects.filter(is_default=True).first()
     if plan is None:
         raise NoDefaultPlan("No plan is marked as the default; run 'manage.py seed'.")
+    if member.deleted_at is None:
+        member.may_return = member.is_active
     member.username, member.email, member.plan = DELETED_NAME, "", plan
     member.is_active = member.is_staff = member.is_superuser = False
     member.set_unusable_password()
-    member.deleted_at = Now()
+    if member.deleted_at is None:
+        member.deleted_at = Now()
     member.save()
     member.groups.clear()
     member.user_permissions.clear()
@@ -173,13 +175,13 @@ def forget_user(*, user: User) -> User:
 @transaction.atomic
 def welcome_back(*, user: User, username: str, email: str) -> User:
     """
-    The person who had left, as one who is here again, under the name and e-mail that they have now. Who has not left
-    is returned as they are. Locks: the user's row.
+    The person who had left, as one who is here again, under the name and e-mail that they have now; locked out if they
+    were. Who has not left is returned as they are. Locks: the user's row.
     """
     member = lock_user(user=user)
     if member.deleted_at is not None:
         member.username, member.email = username, email
-        member.is_active, member.deleted_at = True, None
+        member.is_active, member.deleted_at = member.may_return, None
         member.save()
     return member
 

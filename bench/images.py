@@ -3,8 +3,8 @@ How small the service keeps pictures, how like the originals, how fast, and how 
 the same run, on one core. Run by `make bench-images`; writes images.md, images.json and images.svg.
 
 Likeness is SSIM (Wang, Bovik, Sheikh, Simoncelli: Image Quality Assessment, 2004) of the luma, with the paper's
-Gaussian window, at the original's size, transparency over white. Times are medians; on a shared machine only their ratios, taken
-in the same run, mean something.
+Gaussian window, at the original's size, transparency over white. Times are medians; on a shared machine only their
+ratios, taken in the same run, mean something.
 """
 
 from __future__ import annotations

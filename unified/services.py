@@ -18,6 +18,7 @@ from accounts import services as accounts
 from accounts.models import App, Plan, User
 from credits import services as credits
 from credits.models import Hold, LedgerEntry, Operation
+from unified.api.models import IdempotencyRecord
 from workspace import services as workspace
 from workspace.models import Project, Storage
 
@@ -76,17 +77,16 @@ def create_member(
 def delete_member(*, user: User) -> User:
     """
     Removes what the person has made and what tells who they are: projects, trash, reservations, name and e-mail, also
-    where the staff's history shows them. Their live holds are released. The ledger stays as it is, with the
-    descriptions that apps have written into it: it is the truth about credits, and never changes.
+    where the staff's history and kept answers show them. Their live holds are released. The ledger stays as it is, and
+    so do holds, with the descriptions that apps have written into them: they are the truth about credits.
 
-    Doing it again changes nothing. Raises accounts.services.NoDefaultPlan. Locks: the user's row, the account, its
+    It can be done again. Raises accounts.services.NoDefaultPlan. Locks: the user's row, the account, its
     holds, the storage row.
     """
     member = accounts.forget_user(user=user)
-    for hold in credits.live_holds(user=member):
-        credits.release(hold=hold)
+    credits.release_all(user=member)
     workspace.remove_everything(user=member)
-    workspace.change_limit(user=member, limit_bytes=member.plan.storage_limit_bytes)
+    IdempotencyRecord.objects.filter(subject=member.user_id).delete()
     LogEntry.objects.filter(content_type=ContentType.objects.get_for_model(User), object_id=str(member.pk)).update(
         object_repr=str(member)
     )

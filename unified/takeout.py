@@ -56,9 +56,8 @@ def archive(user: User) -> Iterator[bytes]:
         projects = []
         for project, body in workspace.everything_of(user):
             facts = _facts(project, body)
-            # A picture does not get smaller.
-            how = zipfile.ZIP_STORED if project.is_image else zipfile.ZIP_DEFLATED
-            zipped.writestr(facts["file"], body, compress_type=how)
+            # Deflated throughout: some readers of streams take no stored entry whose length only follows it.
+            zipped.writestr(facts["file"], body, compresslevel=1 if project.is_image else None)
             zipped.writestr(facts["details"], _json({**facts, "metadata": project.metadata}))
             projects.append(facts)
             yield outbox.take()

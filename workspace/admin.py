@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin
+from django.db.models import Q
 from django.template.defaultfilters import filesizeformat
 
 from accounts.admin import ReadOnlyAdmin
@@ -30,6 +31,19 @@ class FullnessFilter(admin.SimpleListFilter):
         chosen = self.value()
         known = {value for value, _ in self.lookup_choices}
         return queryset.filter(warned_percent__gte=int(chosen)) if chosen in known else queryset
+
+
+class ContentFilter(admin.SimpleListFilter):
+    title = "content"
+    parameter_name = "content"
+
+    def lookups(self, request: Any, model_admin: Any) -> list[tuple[str, str]]:
+        return [("picture", "Pictures"), ("text", "Texts")]
+
+    def queryset(self, request: Any, queryset: Any) -> Any:
+        pictures = Q(content_type__startswith="image/")
+        chosen = {"picture": pictures, "text": ~pictures}.get(self.value() or "")
+        return queryset if chosen is None else queryset.filter(chosen)
 
 
 class TrashFilter(admin.SimpleListFilter):
@@ -132,7 +146,7 @@ class AppStorageAdmin(ReadOnlyAdmin):
 @admin.register(Project)
 class ProjectAdmin(ReadOnlyAdmin):
     list_display = ("code", "title", "user", "app", "project_type", "size", "created_at", "deleted_at")
-    list_filter = ("app", "content_type", "created_at", TrashFilter)
+    list_filter = ("app", ContentFilter, "created_at", TrashFilter)
     list_select_related = ("user", "app")
     search_fields = ("code", "title", "user__user_id", "user__email")
     search_help_text = "Project code, title, user id or e-mail"

@@ -12,7 +12,6 @@ from functools import cache
 
 from django.conf import settings
 
-
 CONVERT_PATIENCE_SECONDS = 5
 
 

@@ -34,10 +34,14 @@ class Storage(models.Model):
         default=0, help_text="Sum of the reservations, those whose time is over and that nobody has removed included."
     )
     project_count = models.PositiveIntegerField(default=0, help_text="Without the trash.")
-    trash_bytes = models.PositiveBigIntegerField(default=0, help_text="In the trash; not part of what is used.")
-    trash_count = models.PositiveIntegerField(default=0)
+    trash_bytes = models.PositiveBigIntegerField(
+        default=0, db_default=0, help_text="In the trash; not part of what is used."
+    )
+    trash_count = models.PositiveIntegerField(default=0, db_default=0)
     warned_percent = models.PositiveSmallIntegerField(
-        default=0, help_text="The highest mark (80, 95, 100) that used has reached and not fallen below since."
+        default=0,
+        db_default=0,
+        help_text="The highest mark (80, 95, 100) that used has reached and not fallen below since.",
     )
 
     class Meta:
@@ -159,7 +163,9 @@ class Project(models.Model):
     metadata = models.JSONField(default=dict)
     created_at = models.DateTimeField(db_default=Now(), editable=False)
     updated_at = models.DateTimeField(db_default=Now(), editable=False)
-    version = models.PositiveIntegerField(default=1, editable=False, help_text="One more with every edit.")
+    version = models.PositiveIntegerField(
+        default=1, db_default=1, editable=False, help_text="One more with every edit."
+    )
     deleted_at = models.DateTimeField(null=True, editable=False, help_text="Since when it is in the trash.")
 
     objects = ProjectQuerySet.as_manager()
@@ -195,7 +201,9 @@ class ProjectContent(models.Model):
 
     project = models.OneToOneField(Project, on_delete=models.CASCADE, primary_key=True, related_name="content")
     body = models.BinaryField(help_text="At rest: a text may be compressed, a picture is as it is served.")
-    encoding = models.CharField(max_length=2, choices=Encoding, default=Encoding.PLAIN, blank=True)
+    encoding = models.CharField(
+        max_length=2, choices=Encoding, default=Encoding.PLAIN, db_default=Encoding.PLAIN, blank=True
+    )
     digest = models.GeneratedField(
         expression=Func(F("body"), function="sha256"),
         output_field=models.BinaryField(),

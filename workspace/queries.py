@@ -93,7 +93,7 @@ def largest_projects(user: User, *, limit: int = 5) -> list[Project]:
 def trash_of(user: User) -> list[Project]:
     """What can be restored, most recently deleted first. One query."""
     trash = Project.objects.in_trash().filter(user=user)
-    return list(trash.select_related("app").order_by("-deleted_at", "-id"))
+    return list(trash.select_related("app").defer("metadata").order_by("-deleted_at", "-id"))
 
 
 def reserved_by(reservation_id: UUID) -> int:
@@ -107,8 +107,8 @@ def find_project(
 ) -> Project | None:
     """
     The project with this code, as typed, that is not in the trash, of this person if one is named, or None. With its
-    content's facts (`project.content`: encoding, digest), and the bytes that are asked for. One query, so that facts and
-    bytes are of one version.
+    content's facts (`project.content`: encoding, digest), and the bytes that are asked for. One query, so that facts
+    and bytes are of one version.
     """
     found = Project.objects.kept().filter(code=codes.fold(typed)).select_related("app", "user", "content")
     if user is not None:

@@ -90,10 +90,18 @@ def find_hold(*, hold_id: str, app: App | None = None, user_id: str | None = Non
     return hold
 
 
-def live_holds(*, user: User) -> list[Hold]:
-    """The person's holds that nobody has ended yet, those whose time is over included. One query, no locks."""
-    held = Hold.objects.select_related("account__user__plan", "app", "operation", "entry")
-    return list(held.filter(account=user.pk, status=Hold.Status.ACTIVE))
+@transaction.atomic
+def release_all(*, user: User) -> int:
+    """Frees what all of the person's live holds have set aside; how many there were. Locks: the account, its holds."""
+    books = Books(user)
+    live = Hold.objects.select_for_update().filter(account=books.account, status=Hold.Status.ACTIVE)
+    released = 0
+    for hold in live.order_by("created_at", "id").prefetch_related("claims"):
+        if hold.pk not in books.ended:  # its time was over, which is about to be written
+            books.end(hold, Hold.Status.RELEASED)
+            released += 1
+    books.write()
+    return released
 
 
 @transaction.atomic

@@ -161,7 +161,7 @@ def test_both_apps_edit_and_the_second_repeats_on_what_the_first_made_of_it(
 
     assert (late.status_code, row(code).metadata) == (412, metadata)
     fresh = as_imagegene.get(f"projects/{code}", user_id="alice")
-    assert fresh["ETag"] == late["ETag"] == late.json()["etag"]
+    assert fresh.json()["project"]["etag"] == late["ETag"] == late.json()["etag"]
     wanted["metadata"] = {"tags": [*fresh.json()["project"]["metadata"]["tags"], "sand"]}
     assert as_imagegene.patch(f"projects/{code}", wanted, headers={"If-Match": fresh["ETag"]}).status_code == 200
     assert row(code).metadata == {"tags": ["sea", "sun", "sand"]}

@@ -12,7 +12,7 @@ from tests.api.conftest import STAMP, everything_of, refused, tripwire
 from tests.api.pictures import as_base64, as_data_uri, bomb, draw
 from tests.api.projects import MEGABYTE, code_of, codes_of_sizes, counters, row, save, text
 from tests.client import ApiClient
-from workspace.queries import body_of
+from tests.workspace.contents import body_of
 
 PLAIN = "text/plain; charset=utf-8"
 LOCALHOST = {"REMOTE_ADDR": "127.0.0.1", "HTTP_HOST": "localhost:8000"}

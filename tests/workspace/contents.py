@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import brotli
 
+from workspace import queries
 from workspace.content import Content, read_content
+from workspace.models import Project, ProjectContent
 
 MEGABYTE = 1_048_576
 
@@ -17,3 +19,8 @@ def content_of(sent: str, *, compression: str = "auto") -> Content:
 def plain(content: Content) -> bytes:
     """The bytes as a person would download them."""
     return brotli.decompress(content.body) if content.encoding == "br" else content.body
+
+
+def body_of(project: Project) -> bytes:
+    """What a person would download now."""
+    return queries.plain(ProjectContent.objects.get(project=project))

@@ -113,9 +113,10 @@ class ProjectContents(UnifiedViewSet):
         """
         query = self.read_query(inputs.ContentQuery, request)
         if "If-None-Match" in request.headers:
-            etag = form_of(request, self._find(code, query), query).etag
-            if is_known(request, etag):
-                return _inert(HttpResponseNotModified(headers={"ETag": etag}))
+            form = form_of(request, self._find(code, query), query)
+            if is_known(request, form.etag):
+                headers = {"ETag": form.etag, "Vary": form.headers["Vary"], "Content-Disposition": form.disposition}
+                return _inert(HttpResponseNotModified(headers=headers))
         return _answer(request, form_of(request, self._find(code, query, reading=reading), query))
 
     def _find(

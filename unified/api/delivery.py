@@ -19,10 +19,10 @@ def picture_type(accept: str | None, *, kept: str) -> str | None:
     """
     As which media type to serve a picture that is kept as `kept`; None for JPEG, or PNG where it is transparent.
 
-    `image/*` and `*/*` are no promise to know a format that is younger than the browser (Safari 15 sends both and knows
-    no AVIF), so beside the other types of a browser `kept` has to be named. Who names nothing of a browser's, as
-    programs do, takes anything, but for what it gives quality 0. Who names none of what we have gets it as it is kept: a
-    406 would help nobody.
+    `image/*` and `*/*` are no promise to know a format that is younger than the browser (Safari 15 sends both and
+    knows no AVIF), so beside the other types of a browser `kept` has to be named. Who names nothing of a browser's, as
+    programs do, takes anything, but for what it gives quality 0. Who names none of what we have gets it as it is kept:
+    a 406 would help nobody.
     """
     taken, refused = _preferences(accept)
     if kept in _EVERYBODY_TAKES or kept in taken:

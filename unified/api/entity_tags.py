@@ -10,9 +10,9 @@ from unified.api.errors import invalid
 from workspace import codes
 
 _TAG = r'(?:W/)?"[\x21\x23-\x7e\x80-\xff]*"'
-_TAGS = re.compile(rf"\s*{_TAG}\s*(?:,\s*{_TAG}\s*)*")
+_TAGS = re.compile(rf"[\s,]*{_TAG}(?:\s*,[\s,]*{_TAG})*[\s,]*")  # empty elements are passed over (5.6.1)
 _ONE = re.compile(_TAG)
-_OURS = re.compile(rf'"([{codes.ALPHABET}]{{{codes.LENGTH}}})-([1-9][0-9]{{0,8}})"')
+_OURS = re.compile(rf'"([{codes.ALPHABET}]{{{codes.LENGTH}}})-([1-9][0-9]{{0,8}})(?:\.[0-9]+)?"')
 
 
 def versions_wanted(request: Request, typed: str) -> frozenset[int] | None:

@@ -41,6 +41,7 @@ from workspace.queries import largest_projects
 from workspace.services import (
     EditConflict,
     MetadataTooLarge,
+    PersonHasLeft,
     ProjectLimitReached,
     ProjectNotFound,
     StorageLimitExceeded,
@@ -353,6 +354,7 @@ _DOMAIN: dict[type[Exception], Callable[[Any, User | None], ApiError]] = {
     ),
     ProjectNotFound: lambda exc, _: project_not_found(str(exc)),
     EditConflict: _edit_conflict,
+    PersonHasLeft: lambda *_: ApiError("permission_denied", "This user has left; nothing can be kept for them."),
     EncodersBusy: lambda *_: ApiError(
         "service_unavailable",
         "Too many pictures are being encoded just now; nothing was kept.",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import chain
+
 from django.http import StreamingHttpResponse
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema
@@ -28,7 +30,9 @@ class Exports(UnifiedViewSet):
     def export(self, request: Request) -> StreamingHttpResponse:
         query = self.read_query(inputs.UserQuery, request)
         user = self.find_member(request, query["user_id"])
-        response = StreamingHttpResponse(takeout.archive(user), content_type="application/zip")
+        pieces = takeout.archive(user)
+        first = next(pieces)  # trouble at the start is still an answer
+        response = StreamingHttpResponse(chain([first], pieces), content_type="application/zip")
         response["Content-Disposition"] = f'attachment; filename="{takeout.archive_name()}"'
         response["Cache-Control"] = "no-store"
         return response

@@ -20,6 +20,7 @@ from django.db import OperationalError, connection, transaction
 from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 
+from accounts.models import USER_ID_MAX_LENGTH
 from unified.api.authentication import caller_of
 from unified.api.errors import ApiError, EarlierAnswer, sqlstate_of
 from unified.api.models import IdempotencyRecord
@@ -44,6 +45,7 @@ class Attempt:
     route: str
     key: str
     digest: bytes
+    subject: str  # the user_id that is named, or nothing; so that a person's answers can be found
 
     def earlier_answer(self) -> IdempotencyRecord | None:
         """
@@ -66,9 +68,9 @@ class Attempt:
             with connection.cursor() as cursor:
                 cursor.execute(
                     "SET LOCAL lock_timeout = %s;"
-                    "INSERT INTO api_idempotencyrecord (caller, route, key, request_digest, body)"
-                    " VALUES (%s, %s, %s, %s, '') ON CONFLICT (caller, route, key) DO NOTHING RETURNING id",
-                    [settings.IDEMPOTENCY_WAIT_MS, self.caller, self.route, self.key, self.digest],
+                    "INSERT INTO api_idempotencyrecord (caller, route, key, subject, request_digest, body)"
+                    " VALUES (%s, %s, %s, %s, %s, '') ON CONFLICT (caller, route, key) DO NOTHING RETURNING id",
+                    [settings.IDEMPOTENCY_WAIT_MS, self.caller, self.route, self.key, self.subject, self.digest],
                 )
                 inserted = cursor.fetchone()
                 cursor.execute("SET LOCAL lock_timeout TO DEFAULT")
@@ -103,7 +105,14 @@ def attempt_of(request: Request, *, route: str) -> Attempt | None:
     asked = [_canonical(request.data), *([named] if (named := request.resolver_match.kwargs) else [])]  # type: ignore[union-attr]
     # What stands in the address is part of what is asked; of an address that names nothing, the body is all of it.
     canonical = json.dumps(asked if len(asked) > 1 else asked[0], sort_keys=True, separators=(",", ":")).encode()
-    return Attempt(caller=caller_of(request).scope, route=route, key=key, digest=hashlib.sha256(canonical).digest())
+    subject = request.data.get("user_id") if isinstance(request.data, dict) else None
+    return Attempt(
+        caller=caller_of(request).scope,
+        route=route,
+        key=key,
+        digest=hashlib.sha256(canonical).digest(),
+        subject=subject if isinstance(subject, str) and len(subject) <= USER_ID_MAX_LENGTH else "",
+    )
 
 
 def _canonical(value: Any) -> Any:

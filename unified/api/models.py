@@ -17,6 +17,15 @@ class IdempotencyRecord(models.Model):
     caller = models.CharField(max_length=300, db_collation="C")
     route = models.CharField(max_length=100, db_collation="C")
     key = models.CharField(max_length=255, db_collation="C")
+    subject = models.CharField(
+        max_length=255,
+        db_collation="C",
+        db_index=True,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="The user_id that the call named, if any.",
+    )
     request_digest = models.BinaryField(max_length=32)
     status = models.PositiveSmallIntegerField(null=True)
     body = models.TextField(default="", help_text="The answer, as JSON, to the byte.")

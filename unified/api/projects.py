@@ -85,8 +85,13 @@ class Projects(UnifiedViewSet):
             return Answer(outputs.changed_project(request._request, item, storage))
 
         if "content" in data:
+            # What will be refused anyway is refused before the encoding.
+            present = find_project(user, code)
+            if seen is not None and present.version not in seen:
+                raise services.EditConflict(present)
+            services.check_metadata(changes.get("metadata", {}))
 
-            def room() -> int:  # asked before the encoding, which would be for nothing if there is no such project
+            def room() -> int:
                 return find_project(user, code).size_bytes + queries.storage_of(user).available_bytes
 
             response = keep(self, data["content"], compression=data["compression"], room=room, work=work)
@@ -211,7 +216,7 @@ class Trash(UnifiedViewSet):
 
 
 def _reading_headers(item: Project) -> dict[str, str]:
-    """The tag is of the answer, signed addresses and all: another one when they are, and the same version to If-Match."""
+    """The tag is of the answer, signed addresses and all: another when they are. To If-Match it is the same."""
     etag = etag_of(item).removesuffix('"') + f'.{content_urls.period()}"'
     return {"ETag": etag, "Cache-Control": PRIVATE}
 

@@ -71,7 +71,7 @@ class Workspace(UnifiedViewSet):
         project = {
             "project_type": data["project_type"],
             "title": data["title"],
-            "metadata": data.get("metadata") or {},
+            "metadata": services.check_metadata(data.get("metadata") or {}),  # before the encoding
         }
 
         def room() -> int:

@@ -37,5 +37,5 @@ class ImageFacts:
 
 def inspect(body: bytes, *, declared_type: str | None = None) -> ImageFacts:
     """What the picture is, having decoded its first frame whole. Raises InvalidImage."""
-    source = read(body, declared_type=declared_type)
+    source, _ = read(body, declared_type=declared_type)
     return ImageFacts(content_type=source.content_type, width=source.width, height=source.height)

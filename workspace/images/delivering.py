@@ -6,9 +6,9 @@ import io
 
 from PIL import Image
 
-from workspace.images.encoding import MAX_SIDE, avif
-from workspace.images.normalising import fitting, normalise, over_white, resized
-from workspace.images.reading import InvalidImage, read
+from workspace.images.formats import MAX_SIDE, avif
+from workspace.images.normalising import eight_bits, fitting, normalise, over_white, resized
+from workspace.images.reading import FORMATS, MAX_PIXELS, InvalidImage, read
 
 THUMBNAIL_PIXELS = 256  # longest side
 
@@ -19,14 +19,16 @@ def make_thumbnail(body: bytes) -> bytes:
 
     Raises InvalidImage.
     """
-    source = read(body, draft_pixels=(2 * THUMBNAIL_PIXELS) ** 2)
-    return thumbnail_of(normalise(source, max_side=2 * THUMBNAIL_PIXELS).picture)
+    source, picture = read(body, draft_pixels=4 * THUMBNAIL_PIXELS**2)
+    plain = eight_bits(source, picture)
+    normal = normalise(source, plain, picture.info, max_pixels=MAX_PIXELS, max_side=2 * THUMBNAIL_PIXELS)
+    return thumbnail_of(normal.picture)
 
 
 def thumbnail_of(picture: Image.Image) -> bytes:
     """`picture` is upright, in sRGB, and L, RGB or RGBA."""
     size = fitting(picture.size, max_side=THUMBNAIL_PIXELS)
-    return avif(resized(picture, size) if size != picture.size else picture, 60, 7).body
+    return avif(resized(picture, size) if size != picture.size else picture, 60, 9).body
 
 
 def convert(body: bytes, *, to: str) -> bytes:
@@ -37,7 +39,9 @@ def convert(body: bytes, *, to: str) -> bytes:
     """
     if to not in ("image/jpeg", "image/png"):
         raise ValueError(f"Pictures are converted to JPEG and PNG, not to {to}.")
-    picture = normalise(read(body), max_side=MAX_SIDE).picture
+    source, decoded = read(body)
+    plain = eight_bits(source, decoded)
+    picture = normalise(source, plain, decoded.info, max_pixels=MAX_PIXELS, max_side=MAX_SIDE).picture
     picture.info = {}
     file = io.BytesIO()
     try:
@@ -53,7 +57,7 @@ def convert(body: bytes, *, to: str) -> bytes:
 def has_alpha(body: bytes) -> bool:
     """Whether a kept picture has anything but opaque pixels, by its header. Raises InvalidImage."""
     try:
-        with Image.open(io.BytesIO(body)) as picture:
+        with Image.open(io.BytesIO(body), formats=FORMATS) as picture:
             return picture.has_transparency_data
-    except (OSError, ValueError):
+    except Exception:  # noqa: BLE001  as when its pixels are read
         raise InvalidImage("The picture cannot be decoded: it is damaged or cut off.") from None

@@ -10,7 +10,12 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from workspace.images.av1 import coded_sizes
+
 _PIXELS = frozenset({b"av01", b"grid", b"iden", b"tmap"})  # items that make the picture; all others tell about it
+
+
+_LOOKED_AT = 65_536  # bytes of an item, for its header
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,35 +28,77 @@ class _Box:
 
 def blank_metadata(body: bytes) -> bytes | None:
     """
-    `body` with EXIF and XMP overwritten and all that is no box of a still picture left out or emptied; None if its
-    build is not understood. May raise struct.error or IndexError for a file that is cut off.
+    `body` with nothing in it but the picture: EXIF and XMP overwritten, and so are boxes of other kinds and bytes that
+    belong to no item; what follows the last box is left out. None if its build is not understood. May raise
+    struct.error, KeyError or IndexError for a file that is cut off.
     """
-    blank = bytearray(body)
-    end = 0
-    meta = None
-    for box in _boxes(body, 0, len(body)):
-        if box.kind in (b"moov", b"moof"):
-            return None
-        if box.kind == b"meta":
-            if meta is not None:
-                return None
-            meta = box
-        elif box.kind not in (b"ftyp", b"mdat"):
-            blank[box.start + 4 : box.start + 8] = b"free"
-            blank[box.inside : box.end] = bytes(box.end - box.inside)
-        end = box.end
-    if meta is None:
+    boxes = list(_boxes(body, 0, len(body)))
+    metas = [box for box in boxes if box.kind == b"meta"]
+    if len(metas) != 1 or any(box.kind in (b"moov", b"moof") for box in boxes):
         return None
+    meta = metas[0]
     inner = {box.kind: box for box in _boxes(body, meta.inside + 4, meta.end)}
     kinds = dict(_items(body, inner[b"iinf"]))
-    idat = inner[b"idat"].inside if b"idat" in inner else 0
+    idat = inner.get(b"idat")
+
+    blank = bytearray(boxes[-1].end)
+    for box in boxes:
+        blank[box.start : box.inside] = body[box.start : box.inside]
+        if box.kind in (b"ftyp", b"meta"):
+            blank[box.inside : box.end] = body[box.inside : box.end]
+        elif box.kind != b"mdat":
+            blank[box.start + 4 : box.start + 8] = b"free"
+    if idat is not None:
+        blank[idat.inside : idat.end] = bytes(idat.end - idat.inside)
     for item, start, length in _places(body, inner[b"iloc"], idat):
-        if kinds.get(item, b"") in _PIXELS:
-            continue
-        if start + length > end:
+        holder = next(
+            (box for box in (*boxes, idat) if box and box.inside <= start and start + length <= box.end), None
+        )
+        if holder is None or holder.kind not in (b"mdat", b"meta", b"idat"):
             return None
-        blank[start : start + length] = _nothing(kinds.get(item, b""), length)
-    return bytes(blank[:end])
+        kind = kinds.get(item, b"")
+        blank[start : start + length] = body[start : start + length] if kind in _PIXELS else _nothing(kind, length)
+    return bytes(blank)
+
+
+def coded_pixels(body: bytes) -> int:
+    """
+    The largest number of pixels that a decoder will make of the picture, or of a sequence's first frame; 0 if no size
+    is to be found. Raises struct.error, KeyError or IndexError for a file that is cut off.
+    """
+    most = 0
+    for box in _boxes(body, 0, len(body)):
+        if box.kind == b"meta":
+            for start, length in _coded_items(body, box):
+                for width, height in coded_sizes(body[start : start + min(length, _LOOKED_AT)]):
+                    most = max(most, width * height)
+        elif box.kind == b"moov":
+            for start in _first_samples(body, box):
+                for width, height in coded_sizes(body[start : start + _LOOKED_AT]):
+                    most = max(most, width * height)
+    return most
+
+
+def _coded_items(body: bytes, meta: _Box) -> Iterator[tuple[int, int]]:
+    """Where each AV1 item begins, and the length of its first piece."""
+    inner = {box.kind: box for box in _boxes(body, meta.inside + 4, meta.end)}
+    kinds = dict(_items(body, inner[b"iinf"])) if b"iinf" in inner else {}
+    seen = set()
+    for item, start, length in _places(body, inner[b"iloc"], inner.get(b"idat")) if b"iloc" in inner else ():
+        if kinds.get(item) == b"av01" and item not in seen:
+            seen.add(item)
+            yield start, length
+
+
+def _first_samples(body: bytes, box: _Box) -> Iterator[int]:
+    """Where the first sample of each track lies."""
+    for inner in _boxes(body, box.inside, box.end):
+        if inner.kind in (b"trak", b"mdia", b"minf", b"stbl"):
+            yield from _first_samples(body, inner)
+        elif inner.kind == b"stco":
+            yield struct.unpack_from(">I", body, inner.inside + 8)[0]
+        elif inner.kind == b"co64":
+            yield struct.unpack_from(">Q", body, inner.inside + 8)[0]
 
 
 def _nothing(kind: bytes, length: int) -> bytes:
@@ -87,7 +134,7 @@ def _items(body: bytes, iinf: _Box) -> Iterator[tuple[int, bytes]]:
         yield number, body[at : at + 4]
 
 
-def _places(body: bytes, iloc: _Box, idat: int) -> Iterator[tuple[int, int, int]]:
+def _places(body: bytes, iloc: _Box, idat: _Box | None) -> Iterator[tuple[int, int, int]]:
     """Item number, first byte in the file and length, for each piece of each item."""
     version = body[iloc.inside]
     sizes = struct.unpack_from(">H", body, iloc.inside + 4)[0]
@@ -105,7 +152,7 @@ def _places(body: bytes, iloc: _Box, idat: int) -> Iterator[tuple[int, int, int]
         item = number(2 if version < 2 else 4)
         in_idat = version > 0 and number(2) & 15 == 1
         number(2)  # data reference
-        base = number(base_size) + (idat if in_idat else 0)
+        base = number(base_size) + (idat.inside if in_idat and idat is not None else 0)
         for _ in range(number(2)):
             if version > 0:
                 number(index_size)

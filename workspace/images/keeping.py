@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from PIL import Image
 
 from workspace.images import encoding
 from workspace.images.delivering import thumbnail_of
-from workspace.images.encoding import Encoded
-from workspace.images.normalising import exact, normalise
+from workspace.images.formats import MAX_SIDE, Encoded, webp_lossless
+from workspace.images.normalising import Normal, eight_bits, exact, has_own_colours, normalise
 from workspace.images.reading import InvalidImage, Source, read
 from workspace.images.stripping import strip
 
 COMPRESSIONS = ("auto", "lossless", "none")
-_THUMBNAIL_DRAFT = 1024 * 1024  # pixels
+_TINY = 1024  # bytes of a lossless picture that are not worth an encoder's time
+_METADATA_BYTES = 256 * 1024  # a picture with more of them is encoded anew without asking what it would be without
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,56 +37,75 @@ def keep(body: bytes, *, declared_type: str | None = None, compression: str = "a
     """
     if compression not in COMPRESSIONS:
         raise ValueError(f"The compression is one of {', '.join(COMPRESSIONS)}, not {compression}.")
-    draft = encoding.MAX_EARLY_PIXELS if compression == "auto" else None
-    source = read(body, declared_type=declared_type, draft_pixels=draft)
+    try:
+        return _keep(body, declared_type, compression, room_bytes)
+    except InvalidImage:
+        raise
+    except Exception:  # noqa: BLE001  what a decoder let through, an encoder may still refuse
+        raise InvalidImage("The picture cannot be encoded.") from None
+
+
+def _keep(body: bytes, declared_type: str | None, compression: str, room_bytes: int) -> KeptImage:
+    draft = encoding.DRAFT_PIXELS if compression == "auto" else None
+    source, picture = read(body, declared_type=declared_type, draft_pixels=draft)
     if source.is_animated and compression != "none":
         raise InvalidImage(
             "The picture is animated, and only its first frame would be kept: "
             "send `compression: none` to keep it whole."
         )
-    try:
-        normal = normalise(source, max_pixels=encoding.MAX_EARLY_PIXELS, max_side=encoding.MAX_SIDE)
-        if compression == "none":
-            kept = _as_it_is(source, body)
-        elif compression == "lossless":
-            kept = _lossless(source)
-        else:
-            kept = _auto(source, normal.picture, normal.is_exact, room_bytes)
-        thumbnail = thumbnail_of(normal.picture)
-    except InvalidImage:
-        raise
-    except Exception:  # noqa: BLE001  what a decoder let through, an encoder may still refuse
-        raise InvalidImage("The picture cannot be encoded.") from None
-    return KeptImage(kept.body, kept.content_type, kept.width, kept.height, kept.is_lossless, thumbnail)
+    if compression == "none":
+        kept = _as_it_is(source, body)
+    elif compression == "lossless":
+        kept = _lossless(source, picture)
+    info, plain = picture.info, eight_bits(source, picture)
+    del picture  # up to 64 megabytes
+    graphic = encoding.is_graphic(plain)
+    most = encoding.most_pixels(source.width * source.height, graphic=graphic)
+    normal = normalise(source, plain, info, max_pixels=most, max_side=MAX_SIDE)
+    del plain
+    if compression == "auto":
+        kept = _auto(source, normal, room_bytes, graphic=graphic)
+    return KeptImage(
+        kept.body, kept.content_type, kept.width, kept.height, kept.is_lossless, thumbnail_of(normal.picture)
+    )
 
 
 def _as_it_is(source: Source, body: bytes) -> Encoded:
     return Encoded(body, source.content_type, *source.shown_size, is_lossless=True)
 
 
-def _lossless(source: Source) -> Encoded:
+def _lossless(source: Source, picture: Image.Image) -> Encoded:
+    forms = []
     stripped = strip(source)
-    forms = [] if stripped is None else [_as_it_is(source, stripped)]
-    if stripped is None or not source.is_lossy:
-        picture = exact(source)
-        if picture is not None:
-            webp = encoding.webp_lossless(picture, source.picture.info.get("icc_profile"))
-            if webp is not None:
-                forms.append(webp)
+    if stripped is not None:
+        forms.append(_as_it_is(source, stripped))
+    webp = _webp_lossless(source, picture) if stripped is None or not source.is_lossy else None
+    if webp is not None:
+        forms.append(webp)
     if not forms:
         raise InvalidImage("The picture cannot be kept without loss and without its metadata.")
     return min(forms, key=lambda form: len(form.body))
 
 
-def _auto(source: Source, picture: Image.Image, is_exact: bool, room_bytes: int) -> Encoded:
+def _webp_lossless(source: Source, picture: Image.Image) -> Encoded | None:
+    """None where a WebP would look different: deep colours, a grey profile, colours that only a PNG can tell of."""
+    profile = picture.info.get("icc_profile")
+    if (profile and picture.mode in ("1", "L", "LA")) or has_own_colours(source, picture.info):
+        return None
+    upright = exact(source, picture)
+    return None if upright is None else webp_lossless(upright, profile)
+
+
+def _auto(source: Source, normal: Normal, room_bytes: int, *, graphic: bool) -> Encoded:
     cap = encoding.soft_cap(room_bytes)
-    small = max(cap, 8192) if source.is_lossy else 2048
-    stripped = strip(source) if len(source.body) <= 2 * small else None
-    if stripped is not None and len(stripped) <= small and len(stripped) <= max(cap, 2048):
+    # A lossy picture that is small already would lose again and save nothing.
+    enough = cap if source.is_lossy else min(cap, _TINY)
+    stripped = strip(source) if len(source.body) <= enough + _METADATA_BYTES else None
+    if stripped is not None and len(stripped) <= enough:
         return _as_it_is(source, stripped)
-    encoded = encoding.encode(picture, cap)
-    if len(encoded.body) >= len(source.body) // 2:
+    encoded = encoding.encode(normal.picture, room_bytes, graphic=graphic)
+    if len(source.body) <= len(encoded.body) + _METADATA_BYTES:
         stripped = stripped or strip(source)
         if stripped is not None and len(stripped) <= len(encoded.body):
             return _as_it_is(source, stripped)
-    return Encoded(encoded.body, encoded.content_type, encoded.width, encoded.height, encoded.is_lossless and is_exact)
+    return replace(encoded, is_lossless=encoded.is_lossless and normal.is_exact)

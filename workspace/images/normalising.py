@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import contextlib
 import io
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from PIL import Image, ImageCms
 
-from workspace.images.reading import Source
+from workspace.images.reading import Source, png_chunks
 
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -22,7 +24,11 @@ _TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-_SRGB_GAMMA = 0.45455  # as PNG's gAMA writes it
+Info = dict[str | tuple[int, int], Any]  # what a file says beside its pixels
+# As PNG's gAMA, cHRM (white, red, green, blue) and cICP (primaries and transfer) write sRGB.
+_SRGB_GAMMA = 0.45455
+_SRGB_PRIMARIES = (0.3127, 0.329, 0.64, 0.33, 0.3, 0.6, 0.15, 0.06)
+_SRGB_CICP = b"\x01\x0d"
 _PROFILE_OF = {"RGB ": "RGB", "GRAY": "L", "CMYK": "CMYK"}  # a profile's colour space, and the mode it is for
 
 
@@ -32,25 +38,22 @@ class Normal:
     is_exact: bool  # every pixel has the value it was sent with
 
 
-def normalise(source: Source, *, max_pixels: int | None = None, max_side: int | None = None) -> Normal:
-    """
-    `source`'s first frame, at most so large. Needs about as much memory again as the decoded picture.
-    """
-    picture, is_exact = _eight_bits(source), not source.has_deep_colour
-    size = fitting(picture.size, max_pixels=max_pixels, max_side=max_side)
-    is_whole = size == (source.width, source.height)
-    if size != picture.size:
-        picture = resized(picture, size)
-    coloured = _in_srgb(picture, source)
-    is_exact &= is_whole and coloured is picture
+def normalise(source: Source, plain: Image.Image, info: Info, *, max_pixels: int, max_side: int) -> Normal:
+    """`plain` is what `eight_bits` made of the picture in `source`; `info` is what the file says beside its pixels."""
+    size = fitting(plain.size, max_pixels=max_pixels, max_side=max_side)
+    is_exact = size == (source.width, source.height) and source.bits <= 8
+    if size != plain.size:
+        plain = resized(plain, size)
+    coloured = _in_srgb(plain, source, info)
+    is_exact = is_exact and coloured is plain
     return Normal(_without_needless_alpha(turned(coloured, source.orientation)), is_exact)
 
 
-def exact(source: Source) -> Image.Image | None:
+def exact(source: Source, picture: Image.Image) -> Image.Image | None:
     """The pixels as they were sent, upright, as L, RGB or RGBA; None if these cannot hold them. The profile is kept."""
-    if source.has_deep_colour or source.picture.mode == "CMYK":
+    if source.bits > 8 or picture.mode == "CMYK":
         return None
-    return turned(_eight_bits(source), source.orientation)
+    return turned(eight_bits(source, picture), source.orientation)
 
 
 def turned(picture: Image.Image, orientation: int) -> Image.Image:
@@ -75,6 +78,13 @@ def resized(picture: Image.Image, size: tuple[int, int]) -> Image.Image:
     return picture.resize(size, Image.Resampling.LANCZOS, reducing_gap=3.0)
 
 
+def bands(picture: Image.Image, pixels: int = 1 << 20) -> Iterator[Image.Image]:
+    """`picture` from top to bottom in pieces, so that what is computed of it need not be in memory whole."""
+    rows = max(1, pixels // picture.width)
+    for top in range(0, picture.height, rows):
+        yield picture.crop((0, top, picture.width, min(picture.height, top + rows)))
+
+
 def over_white(picture: Image.Image) -> Image.Image:
     """Without transparency, as a page shows it."""
     if picture.mode != "RGBA":
@@ -84,12 +94,12 @@ def over_white(picture: Image.Image) -> Image.Image:
     return white
 
 
-def _eight_bits(source: Source) -> Image.Image:
-    picture = source.picture
+def eight_bits(source: Source, picture: Image.Image) -> Image.Image:
+    """L, RGB, RGBA or CMYK, in the file's own colours. Takes up to as much memory as `picture` again."""
     if picture.mode in ("I;16", "I"):
         return _from_sixteen_bits(picture)
     if picture.mode in ("RGB", "RGBA", "L", "1", "P") and "transparency" in picture.info:
-        return _with_its_transparent_colour(source)
+        return _with_its_transparent_colour(source, picture)
     if picture.mode == "1":
         return picture.convert("L")
     if picture.mode in ("LA", "PA", "La", "RGBa"):
@@ -110,15 +120,13 @@ def _from_sixteen_bits(picture: Image.Image) -> Image.Image:
     return Image.merge("RGBA", (grey, grey, grey, alpha))
 
 
-def _with_its_transparent_colour(source: Source) -> Image.Image:
+def _with_its_transparent_colour(source: Source, picture: Image.Image) -> Image.Image:
     """A PNG's or GIF's one transparent colour, or its palette's, as an alpha channel."""
-    picture = source.picture
     clear = picture.info["transparency"]
     if source.content_type == "image/png":  # tRNS counts in the file's bit depth, Pillow's pixels in eight bits
-        depth = source.body[24]
-        if picture.mode == "L" and depth < 8 and isinstance(clear, int):
-            clear = clear * 255 // ((1 << depth) - 1)
-        elif picture.mode == "RGB" and depth == 16 and isinstance(clear, tuple):
+        if picture.mode == "L" and source.bits < 8 and isinstance(clear, int):
+            clear = clear * 255 // ((1 << source.bits) - 1)
+        elif picture.mode == "RGB" and source.bits == 16 and isinstance(clear, tuple):
             clear = tuple(value >> 8 for value in clear)
         if clear != picture.info["transparency"]:
             picture = picture.copy()
@@ -126,18 +134,33 @@ def _with_its_transparent_colour(source: Source) -> Image.Image:
     return picture.convert("RGBA")
 
 
-def _in_srgb(picture: Image.Image, source: Source) -> Image.Image:
-    """`picture` itself where its colours are sRGB already, or its profile is broken."""
-    profile = source.picture.info.get("icc_profile")
+def _in_srgb(picture: Image.Image, source: Source, info: Info) -> Image.Image:
+    """`picture` itself where its colours are sRGB already, or its profile is broken. `info` is what the file says."""
+    profile = info.get("icc_profile")
     if profile:
         # Whatever the little colour engine dislikes about a profile, viewers ignore the profile too.
         with contextlib.suppress(ImageCms.PyCMSError, OSError, TypeError, ValueError):
             return _by_profile(picture, ImageCms.ImageCmsProfile(io.BytesIO(profile)))
-    elif source.content_type == "image/png" and "srgb" not in source.picture.info:
-        gamma = source.picture.info.get("gamma")
-        if isinstance(gamma, float) and 0.1 < gamma < 10 and abs(gamma - _SRGB_GAMMA) > 0.01:
-            return _by_gamma(picture, _SRGB_GAMMA / gamma)
+    elif source.content_type == "image/png" and "srgb" not in info and _has_own_gamma(info):
+        return _by_gamma(picture, _SRGB_GAMMA / info["gamma"])
     return picture.convert("RGB") if picture.mode == "CMYK" else picture
+
+
+def has_own_colours(source: Source, info: Info) -> bool:
+    """Whether a PNG says by other means than a profile that its values are not sRGB's."""
+    if source.content_type != "image/png":
+        return False
+    if any(name == b"cICP" and chunk[8:10] != _SRGB_CICP for name, chunk in png_chunks(source.body)):
+        return True
+    if info.get("icc_profile") or "srgb" in info:
+        return False
+    primaries = info.get("chromaticity", _SRGB_PRIMARIES)
+    return _has_own_gamma(info) or any(abs(a - b) > 0.01 for a, b in zip(primaries, _SRGB_PRIMARIES, strict=True))
+
+
+def _has_own_gamma(info: Info) -> bool:
+    gamma = float(info.get("gamma", _SRGB_GAMMA))
+    return 0.1 < gamma < 10 and abs(gamma - _SRGB_GAMMA) > 0.01
 
 
 def _by_profile(picture: Image.Image, profile: ImageCms.ImageCmsProfile) -> Image.Image:

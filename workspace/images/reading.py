@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import struct
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 # Each format's reader by name, so that none is registered while two threads read their first picture.
@@ -22,9 +23,11 @@ from PIL import (  # noqa: F401
     WebPImagePlugin,
 )
 
+from workspace.images.isobmff import coded_pixels
+
 MAX_PIXELS = 4096 * 4096  # 16 megapixels
 _MAX_SCANS = 200  # of a progressive JPEG; ten are usual, and each is a pass over all pixels for a few bytes
-_FORMATS = {
+_TYPES = {
     "PNG": "image/png",
     "JPEG": "image/jpeg",
     "WEBP": "image/webp",
@@ -32,6 +35,7 @@ _FORMATS = {
     "GIF": "image/gif",
     "MPO": "image/jpeg",  # a JPEG with further views in it, as many telephones write
 }
+FORMATS = tuple(_TYPES)  # all that Pillow is allowed to take a file for
 _SAME_TYPE = {"image/jpg": "image/jpeg", "image/pjpeg": "image/jpeg", "image/x-png": "image/png"}
 _ORIENTATION = 0x0112  # the EXIF tag
 
@@ -42,7 +46,10 @@ class InvalidImage(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A picture as it was sent, decoded. Width and height are the picture's own, before it is turned."""
+    """
+    A picture as it was sent. Width and height are the file's own, before it is turned. The pixels are not in here, so
+    that whoever needs no more than the bytes does not hold on to 64 megabytes.
+    """
 
     body: bytes
     content_type: str
@@ -51,8 +58,7 @@ class Source:
     orientation: int  # as EXIF counts: 1 is upright, 5 to 8 change places of width and height
     is_animated: bool
     is_lossy: bool  # coding has already cost pixels their exact values
-    has_deep_colour: bool  # more than eight bits a channel
-    picture: Image.Image  # the first frame; smaller than the file's, if a draft was asked for
+    bits: int  # per channel, in a PNG; 8 in all others
 
     @property
     def shown_size(self) -> tuple[int, int]:
@@ -75,10 +81,13 @@ def sniff(body: bytes) -> str | None:
     return None
 
 
-def read(body: bytes, *, declared_type: str | None = None, draft_pixels: int | None = None) -> Source:
+def read(
+    body: bytes, *, declared_type: str | None = None, draft_pixels: int | None = None
+) -> tuple[Source, Image.Image]:
     """
-    The picture, having decoded its first frame whole. `declared_type` is what the sender called it, if at all.
-    `draft_pixels`: a JPEG may be decoded at a half, a quarter or an eighth of its size, with at least so many pixels.
+    What the picture is, and its first frame, decoded whole. `declared_type` is what the sender called it, if at all.
+    Of an animation, the frames after the first are not looked at. `draft_pixels`: a JPEG may be decoded at a half, a
+    quarter or an eighth of its size, with at least so many pixels.
 
     Raises InvalidImage: not of an accepted format, not what it was declared as, over 16 megapixels, damaged.
     """
@@ -97,12 +106,14 @@ def read(body: bytes, *, declared_type: str | None = None, draft_pixels: int | N
         raise InvalidImage("The picture cannot be decoded: it is damaged or cut off.") from None
 
 
-def _decode(body: bytes, found: str, draft_pixels: int | None) -> Source:
+def _decode(body: bytes, found: str, draft_pixels: int | None) -> tuple[Source, Image.Image]:
     if found == "image/jpeg" and body.count(b"\xff\xda") > _MAX_SCANS:
         raise InvalidImage(f"The picture is coded in more than {_MAX_SCANS} scans.")
-    picture = Image.open(io.BytesIO(body), formats=list(_FORMATS))
+    if found == "image/avif" and not 0 < coded_pixels(body) <= MAX_PIXELS:
+        raise InvalidImage("The picture is coded with more than 16 megapixels, or does not say with how many.")
+    picture = Image.open(io.BytesIO(body), formats=FORMATS)
     width, height = picture.size
-    content_type = _FORMATS[picture.format or ""]
+    content_type = _TYPES[picture.format or ""]
     if width * height > MAX_PIXELS:
         raise InvalidImage(
             f"The picture has {width} × {height} pixels; at most 16 megapixels (4096 × 4096) are accepted."
@@ -115,7 +126,7 @@ def _decode(body: bytes, found: str, draft_pixels: int | None) -> Source:
         share = (draft_pixels / (width * height)) ** 0.5
         picture.draft(None, (max(1, int(width * share)), max(1, int(height * share))))
     picture.load()
-    return Source(
+    source = Source(
         body=body,
         content_type=content_type,
         width=width,
@@ -123,9 +134,9 @@ def _decode(body: bytes, found: str, draft_pixels: int | None) -> Source:
         orientation=_orientation(picture.info.get("exif")),
         is_animated=is_animated,
         is_lossy=content_type in ("image/jpeg", "image/avif") or (content_type == "image/webp" and _is_vp8(body)),
-        has_deep_colour=content_type == "image/png" and body[24] == 16,
-        picture=picture,
+        bits=body[24] if content_type == "image/png" else 8,
     )
+    return source, picture
 
 
 def _is_vp8(body: bytes) -> bool:
@@ -138,6 +149,16 @@ def _is_vp8(body: bytes) -> bool:
         # A frame's own chunks begin after its 16 bytes of place and time.
         at += 8 + 16 if name == b"ANMF" else 8 + length + length % 2
     return True
+
+
+def png_chunks(body: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """Each chunk's name and all of its bytes, up to the end of the picture. Raises struct.error if it is cut off."""
+    at = 8
+    name = b""
+    while name != b"IEND":
+        length, name = struct.unpack_from(">I4s", body, at)
+        yield name, body[at : at + 12 + length]
+        at += 12 + length
 
 
 def _orientation(exif: object) -> int:

@@ -7,13 +7,15 @@ What showing the picture right needs stays: the colour profile, gamma and the li
 
 from __future__ import annotations
 
+import hashlib
 import re
 import struct
 import zlib
 from collections.abc import Callable, Iterator
 
 from workspace.images.isobmff import blank_metadata
-from workspace.images.reading import InvalidImage, Source, read
+from workspace.images.normalising import bands
+from workspace.images.reading import InvalidImage, Source, png_chunks, read
 
 _PNG_KEPT = frozenset({b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND", b"gAMA", b"cHRM", b"sRGB", b"iCCP", b"cICP"})
 _WEBP_KEPT = frozenset({b"ICCP", b"ALPH", b"VP8 ", b"VP8L"})
@@ -31,24 +33,22 @@ def strip(source: Source) -> bytes | None:
     way = _WAYS[source.content_type]
     try:
         body = way(source)
-        if body is None or not _is_same(source, read(body)):
+        if body is None or _fingerprint(body) != _fingerprint(source.body):
             return None
-    except (InvalidImage, struct.error, IndexError, ValueError):
+    except (InvalidImage, struct.error, IndexError, KeyError, ValueError):
         return None  # readers forgive more than this does
     return body
 
 
-def _is_same(source: Source, other: Source) -> bool:
-    whole = source if source.picture.size == (source.width, source.height) else read(source.body)
-    return (
-        whole.picture.mode == other.picture.mode
-        and whole.picture.size == other.picture.size
-        and whole.orientation == other.orientation
-        and whole.picture.info.get("icc_profile") == other.picture.info.get("icc_profile")
-        and whole.picture.info.get("transparency") == other.picture.info.get("transparency")
-        and whole.picture.palette == other.picture.palette
-        and whole.picture.tobytes() == other.picture.tobytes()
-    )
+def _fingerprint(body: bytes) -> tuple[object, ...]:
+    """All that decides how a picture looks, without holding two decoded ones at a time."""
+    source, picture = read(body)
+    palette = picture.getpalette("RGBA") if picture.mode in ("P", "PA") else None
+    digest = hashlib.blake2b()
+    for band in bands(picture):
+        digest.update(band.tobytes())
+    told = [picture.info.get(name) for name in ("icc_profile", "transparency", "gamma", "srgb")]
+    return picture.mode, picture.size, source.orientation, palette, *told, digest.digest()
 
 
 def _orientation_only(orientation: int) -> bytes:
@@ -58,17 +58,13 @@ def _orientation_only(orientation: int) -> bytes:
 
 def _png(source: Source) -> bytes:
     body, kept = source.body, [source.body[:8]]
-    at = 8
-    while True:
-        length, name = struct.unpack_from(">I4s", body, at)
+    for name, chunk in png_chunks(body):
         if name in _PNG_KEPT:
-            kept.append(body[at : at + 12 + length])
+            kept.append(chunk)
         if name == b"IHDR" and source.orientation != 1:
             exif = b"eXIf" + _orientation_only(source.orientation)
             kept.append(struct.pack(">I", len(exif) - 4) + exif + struct.pack(">I", zlib.crc32(exif)))
-        if name == b"IEND":
-            return b"".join(kept)
-        at += 12 + length
+    return b"".join(kept)
 
 
 def _jpeg(source: Source) -> bytes:

@@ -14,6 +14,9 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
+        # The digest rewrites the table of contents, which takes as long as it takes (12 s a GB on two cores): nothing
+        # is served meanwhile.
+        migrations.RunSQL("SET LOCAL statement_timeout = 0", migrations.RunSQL.noop),
         migrations.CreateModel(
             name="StorageWarning",
             fields=[
@@ -55,7 +58,9 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name="project",
             name="version",
-            field=models.PositiveIntegerField(default=1, editable=False, help_text="One more with every edit."),
+            field=models.PositiveIntegerField(
+                default=1, db_default=1, editable=False, help_text="One more with every edit."
+            ),
         ),
         migrations.AddField(
             model_name="project",
@@ -75,7 +80,9 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name="projectcontent",
             name="encoding",
-            field=models.CharField(blank=True, choices=[("", "as it is"), ("br", "Brotli")], default="", max_length=2),
+            field=models.CharField(
+                blank=True, choices=[("", "as it is"), ("br", "Brotli")], db_default="", default="", max_length=2
+            ),
         ),
         migrations.AddField(
             model_name="projectcontent",
@@ -87,18 +94,22 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name="storage",
             name="trash_bytes",
-            field=models.PositiveBigIntegerField(default=0, help_text="In the trash; not part of what is used."),
+            field=models.PositiveBigIntegerField(
+                default=0, db_default=0, help_text="In the trash; not part of what is used."
+            ),
         ),
         migrations.AddField(
             model_name="storage",
             name="trash_count",
-            field=models.PositiveIntegerField(default=0),
+            field=models.PositiveIntegerField(default=0, db_default=0),
         ),
         migrations.AddField(
             model_name="storage",
             name="warned_percent",
             field=models.PositiveSmallIntegerField(
-                default=0, help_text="The highest mark (80, 95, 100) that used has reached and not fallen below since."
+                default=0,
+                db_default=0,
+                help_text="The highest mark (80, 95, 100) that used has reached and not fallen below since.",
             ),
         ),
         migrations.AlterField(
@@ -162,5 +173,17 @@ class Migration(migrations.Migration):
         migrations.RunSQL(
             "ALTER TABLE workspace_projectcontent ALTER COLUMN thumbnail SET STORAGE EXTERNAL",
             migrations.RunSQL.noop,
+        ),
+        # Back only without loss: the version before would list what is in the trash, and serve what is compressed.
+        migrations.RunSQL(
+            migrations.RunSQL.noop,
+            """
+            DO $$ BEGIN
+                IF EXISTS (SELECT FROM workspace_project WHERE deleted_at IS NOT NULL)
+                   OR EXISTS (SELECT FROM workspace_projectcontent WHERE encoding <> '') THEN
+                    RAISE EXCEPTION 'There is a trash, or there are compressed texts, which the version before cannot read.';
+                END IF;
+            END $$
+            """,
         ),
     ]

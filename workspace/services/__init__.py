@@ -19,6 +19,7 @@ from workspace.services.projects import (
 )
 from workspace.services.room import (
     Change,
+    PersonHasLeft,
     StorageLimitExceeded,
     change_limit,
     open_storage,
@@ -44,6 +45,7 @@ __all__ = [
     "MetadataTooLarge",
     "NoFreeCode",
     "NotEnoughToRemove",
+    "PersonHasLeft",
     "ProjectLimitReached",
     "ProjectNotFound",
     "StorageLimitExceeded",

@@ -90,7 +90,7 @@ def _choose(user: User, wanted: Cleanup) -> tuple[list[Project], bool]:
 
 
 def _candidates(user: User, wanted: Cleanup) -> list[Project]:
-    found = Project.objects.kept().filter(user=user).select_related("app")
+    found = Project.objects.kept().filter(user=user).select_related("app").defer("metadata")
     if wanted.codes is not None:
         meant = {fold(code): code for code in wanted.codes}
         found = found.filter(code__in=filter(None, meant))

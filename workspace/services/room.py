@@ -5,17 +5,18 @@ Room: who has how much, what is kept free, and what is counted. Every other deed
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
+from django.conf import settings
 from django.db import transaction
 from django.db.models import F, QuerySet
 from django.db.models.functions import Now
 
 from accounts.models import App, User
-from workspace.models import WARNING_PERCENTS, AppStorage, Reservation, Storage, StorageWarning
+from workspace.models import WARNING_PERCENTS, AppStorage, Project, Reservation, Storage, StorageWarning
 
 
 class StorageLimitExceeded(Exception):
@@ -26,6 +27,10 @@ class StorageLimitExceeded(Exception):
         self.needed_bytes = needed_bytes
         self.available_bytes = available_bytes
         self.limit_bytes = limit_bytes
+
+
+class PersonHasLeft(Exception):
+    """The person's account here has been deleted; nothing can be kept for them."""
 
 
 class Change(NamedTuple):
@@ -54,6 +59,7 @@ def change_limit(*, user: User, limit_bytes: int) -> Storage:
     storage.limit_bytes = limit_bytes
     storage.save(update_fields=["limit_bytes"])
     count(storage, {})  # a lower limit may reach a mark
+    bound_trash(storage)
     return storage
 
 
@@ -94,16 +100,24 @@ def users_with_due_room(*, after_id: int = 0, limit: int) -> list[User]:
     return list(User.objects.filter(pk__in=due.values("storage").distinct()[:limit]).order_by("pk"))
 
 
+def lock_row(user: User) -> Storage:
+    """The person's storage row as it is, locked until the transaction ends; made here at a person's first use."""
+    try:
+        return Storage.objects.select_for_update().get(user=user)
+    except Storage.DoesNotExist:
+        open_storage(user=user)
+        return Storage.objects.select_for_update().get(user=user)
+
+
 def locked_storage(user: User) -> Storage:
     """
     The person's storage row, locked until the transaction ends, without reservations whose time is over by the
-    database's clock; made here at a person's first use.
+    database's clock. Raises PersonHasLeft, asked under the lock: whoever is being removed while a picture is encoded
+    keeps nothing of it.
     """
-    try:
-        storage = Storage.objects.select_for_update().get(user=user)
-    except Storage.DoesNotExist:
-        open_storage(user=user)
-        storage = Storage.objects.select_for_update().get(user=user)
+    storage = lock_row(user)
+    if User.objects.filter(pk=user.pk).exclude(deleted_at=None).exists():
+        raise PersonHasLeft(user.user_id)
     if storage.reserved_bytes:
         _remove(storage, Reservation.objects.filter(storage=storage, expires_at__lte=Now()))
     return storage
@@ -144,11 +158,41 @@ def count(storage: Storage, by_app: Mapping[int, Change], *, trash: Change | Non
             )
 
 
+def bound_trash(storage: Storage) -> None:
+    """Removes the longest deleted until the trash is within its bounds. `storage` must be locked by the caller."""
+    too_many = storage.trash_count - settings.MAX_PROJECTS_PER_USER
+    too_large = storage.trash_bytes - storage.limit_bytes
+    if too_many <= 0 and too_large <= 0:
+        return
+    oldest = Project.objects.filter(user=storage.user_id).exclude(deleted_at=None).order_by("deleted_at", "id")
+    over = []
+    for project in oldest.only("id", "size_bytes"):
+        if too_many <= 0 and too_large <= 0:
+            break
+        over.append(project)
+        too_many -= 1
+        too_large -= project.size_bytes
+    remove_for_good(storage, over)
+
+
+def remove_for_good(storage: Storage, projects: Collection[Project]) -> Change:
+    """Removes projects of the trash with their content; how much that was. `storage` must be locked by the caller."""
+    removed = Change(sum(project.size_bytes for project in projects), len(projects))
+    if projects:
+        Project.objects.filter(pk__in=[project.pk for project in projects]).delete()
+        count(storage, {}, trash=Change(-removed.size_bytes, -removed.projects))
+    return removed
+
+
+def marks_reached(storage: Storage) -> list[int]:
+    """The percents at which people are warned that the used room has reached."""
+    limit_bytes = max(storage.limit_bytes, 1)
+    return [percent for percent in WARNING_PERCENTS if 100 * storage.used_bytes >= percent * limit_bytes]
+
+
 def _warn(storage: Storage) -> None:
     """Records each mark that was reached from below, and forgets those that are no longer reached."""
-    reached = [
-        percent for percent in WARNING_PERCENTS if 100 * storage.used_bytes >= percent * max(storage.limit_bytes, 1)
-    ]
+    reached = marks_reached(storage)
     for percent in reached:
         if percent > storage.warned_percent:
             StorageWarning.objects.create(
@@ -165,5 +209,6 @@ def _remove(storage: Storage, reservations: QuerySet[Reservation]) -> None:
     gone = list(reservations)
     if gone:
         Reservation.objects.filter(pk__in=[reservation.pk for reservation in gone]).delete()
-        storage.reserved_bytes -= sum(reservation.size_bytes for reservation in gone)
+        # Never below 0, whatever the counter said: a wrong one is for `recount`, and must not stop every save.
+        storage.reserved_bytes = max(0, storage.reserved_bytes - sum(reservation.size_bytes for reservation in gone))
         storage.save(update_fields=["reserved_bytes"])

@@ -7,9 +7,8 @@ beyond that, what was deleted first goes for good first.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 
-from django.conf import settings
 from django.db import transaction
 from django.db.models.functions import Now
 
@@ -17,7 +16,7 @@ from accounts.models import User
 from workspace import codes
 from workspace.models import Project, Storage
 from workspace.services.projects import ProjectNotFound, require_a_place, require_project
-from workspace.services.room import Change, count, locked_storage, require_room
+from workspace.services.room import Change, bound_trash, count, locked_storage, remove_for_good, require_room
 
 
 @transaction.atomic
@@ -47,7 +46,7 @@ def move_to_trash(storage: Storage, projects: Collection[Project]) -> None:
         size, number = by_app[project.app_id]
         by_app[project.app_id] = Change(size - project.size_bytes, number - 1)
     count(storage, by_app, trash=Change(sum(project.size_bytes for project in projects), len(projects)))
-    _bound(storage)
+    bound_trash(storage)
 
 
 @transaction.atomic
@@ -88,44 +87,18 @@ def empty_trash(*, user: User, code: str | None = None) -> tuple[Change, Storage
         trash = trash.filter(code=codes.fold(code))
         if not trash.exists():
             raise ProjectNotFound(code)
-    return _remove_for_good(storage, trash), storage
+    return remove_for_good(storage, list(trash.only("id", "size_bytes"))), storage
 
 
 @transaction.atomic
 def purge_due_trash(*, user: User) -> int:
     """Removes for good what has been in the trash for too long; how many projects. Locks: the storage row."""
     storage = locked_storage(user)
-    return _remove_for_good(storage, Project.objects.past_undo().filter(user=user)).projects
+    due = Project.objects.past_undo().filter(user=user).only("id", "size_bytes")
+    return remove_for_good(storage, list(due)).projects
 
 
 def users_with_due_trash(*, after_id: int = 0, limit: int) -> list[User]:
     """Up to `limit` people, by row id and after the one with `after_id`, with a project that is due for removal."""
     due = Project.objects.past_undo().filter(user__gt=after_id).order_by("user")
     return list(User.objects.filter(pk__in=due.values("user").distinct()[:limit]).order_by("pk"))
-
-
-def _bound(storage: Storage) -> None:
-    """Removes the longest deleted until the trash is within its bounds. `storage` must be locked by the caller."""
-    too_many = storage.trash_count - settings.MAX_PROJECTS_PER_USER
-    too_large = storage.trash_bytes - storage.limit_bytes
-    if too_many <= 0 and too_large <= 0:
-        return
-    oldest = Project.objects.filter(user=storage.user_id).exclude(deleted_at=None).order_by("deleted_at", "id")
-    over = []
-    for project in oldest.only("id", "size_bytes", "app_id").iterator():
-        if too_many <= 0 and too_large <= 0:
-            break
-        over.append(project)
-        too_many -= 1
-        too_large -= project.size_bytes
-    _remove_for_good(storage, over)
-
-
-def _remove_for_good(storage: Storage, projects: Iterable[Project]) -> Change:
-    """Removes projects of the trash with their content; how much that was. `storage` must be locked by the caller."""
-    gone = list(projects)
-    removed = Change(sum(project.size_bytes for project in gone), len(gone))
-    if gone:
-        Project.objects.filter(pk__in=[project.pk for project in gone]).delete()
-        count(storage, {}, trash=Change(-removed.size_bytes, -removed.projects))
-    return removed

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from django.db import transaction
 from django.db.models import Count, Sum
+from django.db.models.functions import Now
 
 from accounts.models import User
 from workspace.models import AppStorage, Project, Reservation, Storage, StorageWarning
-from workspace.services.room import StorageLimitExceeded, count, locked_storage
+from workspace.services.room import StorageLimitExceeded, lock_row, marks_reached
 
 
 @transaction.atomic
@@ -19,22 +20,24 @@ def recount(*, user: User) -> bool:
     Raises StorageLimitExceeded if what they keep and have reserved is over their limit: which of them is to give way
     is not for a program to say. Then nothing is written. Locks: the storage row.
     """
-    storage = locked_storage(user)
+    storage = lock_row(user)
     before = _counters(storage)
+    Reservation.objects.filter(storage=storage, expires_at__lte=Now()).delete()
     kept = Project.objects.kept().filter(user=user)
     trash = Project.objects.filter(user=user).exclude(deleted_at=None)
     storage.used_bytes, storage.project_count = _totals(kept)
     storage.trash_bytes, storage.trash_count = _totals(trash)
-    reserved = Reservation.objects.filter(storage=storage).aggregate(total=Sum("size_bytes"))["total"] or 0
-    storage.reserved_bytes = reserved
+    storage.reserved_bytes = (
+        Reservation.objects.filter(storage=storage).aggregate(total=Sum("size_bytes"))["total"] or 0
+    )
     if storage.available_bytes < 0:
         raise StorageLimitExceeded(
-            needed_bytes=storage.used_bytes + reserved,
+            needed_bytes=storage.used_bytes + storage.reserved_bytes,
             available_bytes=storage.limit_bytes,
             limit_bytes=storage.limit_bytes,
         )
-    count(storage, {})
-    storage.save(update_fields=["reserved_bytes"])
+    storage.warned_percent = max(marks_reached(storage), default=0)  # no warning: nothing was crossed just now
+    storage.save()
     parts_before = _parts(storage)
     AppStorage.objects.filter(storage=storage).update(used_bytes=0, project_count=0)
     for app_id, used, number in kept.values_list("app").annotate(Sum("size_bytes"), Count("id")).order_by():
@@ -45,21 +48,21 @@ def recount(*, user: User) -> bool:
 
 
 @transaction.atomic
-def remove_everything(*, user: User) -> int:
+def remove_everything(*, user: User) -> None:
     """
     Removes for good all that the person keeps, in the trash too, what is reserved for them, and what was recorded of
-    it; how many projects. Their storage row stays, empty. Locks: the storage row.
+    it. Their storage row stays, empty, with their plan's limit. Locks: the storage row.
     """
-    storage = locked_storage(user)
-    removed = Project.objects.filter(user=user).count()
-    Project.objects.filter(user=user).delete()
+    storage = lock_row(user)
+    Project.objects.kept().filter(user=user).delete()  # in two statements, each of which an index serves
+    Project.objects.filter(user=user).exclude(deleted_at=None).delete()
     Reservation.objects.filter(storage=storage).delete()
     StorageWarning.objects.filter(storage=storage).delete()
     AppStorage.objects.filter(storage=storage).delete()
     storage.used_bytes = storage.project_count = storage.reserved_bytes = 0
     storage.trash_bytes = storage.trash_count = storage.warned_percent = 0
+    storage.limit_bytes = user.plan.storage_limit_bytes
     storage.save()
-    return removed
 
 
 def _totals(projects: object) -> tuple[int, int]:
@@ -74,6 +77,7 @@ def _counters(storage: Storage) -> tuple[int, ...]:
         storage.trash_bytes,
         storage.trash_count,
         storage.reserved_bytes,
+        storage.warned_percent,
     )
 
 

@@ -91,9 +91,9 @@ class ImageShape(Shape):
     """What was kept of a picture."""
 
     format = serializers.ChoiceField(choices=["avif", "webp", "png", "jpeg", "gif"])
-    width = serializers.IntegerField(help_text="Pixels.")
-    height = serializers.IntegerField()
-    lossless = serializers.BooleanField(help_text="Whether every pixel is as it was sent.")
+    width = serializers.IntegerField(allow_null=True, help_text="Pixels; null for pictures of before this was noted.")
+    height = serializers.IntegerField(allow_null=True)
+    lossless = serializers.BooleanField(allow_null=True, help_text="Whether every pixel is as it was sent.")
     original_bytes = serializers.IntegerField()
     size_bytes = serializers.IntegerField()
 
