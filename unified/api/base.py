@@ -18,7 +18,7 @@ from credits import pricing
 from credits import services as credits
 from credits.models import Hold, Operation
 from unified.api.authentication import caller_of
-from unified.api.errors import ApiError, EarlierAnswer, as_refusal, invalid, user_not_found
+from unified.api.errors import ApiError, EarlierAnswer, as_refusal, deactivated, invalid, user_not_found
 from unified.api.idempotency import Answer, Attempt, attempt_of, once
 
 
@@ -75,7 +75,7 @@ class UnifiedViewSet(viewsets.ViewSet):
     def is_about(self, user: User, request: Request) -> None:
         """Notes whom the call is about. Raises ApiError `permission_denied` for a change to a locked-out person."""
         if not user.is_active and request.method not in ("GET", "HEAD"):
-            raise ApiError("permission_denied", "This user is deactivated; nothing can be changed on their behalf.")
+            raise deactivated()
         self.member = user
 
     def find_hold(self, request: Request, hold_id: str, *, app: App | None = None, user_id: str | None = None) -> Hold:

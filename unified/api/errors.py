@@ -193,6 +193,10 @@ def as_refusal(exc: Exception, *, member: User | None) -> ApiError | None:
     return error if error.status in KEPT_REFUSALS else None
 
 
+def deactivated() -> ApiError:
+    return ApiError("permission_denied", "This user is deactivated; nothing can be changed on their behalf.")
+
+
 def body_too_large() -> ApiError:
     return ApiError(
         "payload_too_large",
@@ -353,6 +357,7 @@ _DOMAIN: dict[type[Exception], Callable[[Any, User | None], ApiError]] = {
         "service_unavailable", "The service is not set up yet; nothing was kept.", headers={"Retry-After": "60"}
     ),
     ProjectNotFound: lambda exc, _: project_not_found(str(exc)),
+    PersonHasLeft: lambda *_: deactivated(),
     EditConflict: _edit_conflict,
     PersonHasLeft: lambda *_: ApiError("permission_denied", "This user has left; nothing can be kept for them."),
     EncodersBusy: lambda *_: ApiError(

@@ -10,6 +10,7 @@ from workspace.services.projects import (
     EditConflict,
     MetadataTooLarge,
     NoFreeCode,
+    PersonHasLeft,
     ProjectLimitReached,
     ProjectNotFound,
     add_thumbnail,
