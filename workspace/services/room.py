@@ -18,6 +18,8 @@ from django.db.models.functions import Now
 from accounts.models import App, User
 from workspace.models import WARNING_PERCENTS, AppStorage, Project, Reservation, Storage, StorageWarning
 
+_COUNTERS = ("used_bytes", "reserved_bytes", "project_count", "trash_bytes", "trash_count", "warned_percent")
+
 
 class StorageLimitExceeded(Exception):
     """The workspace has not enough room. All figures are bytes."""
@@ -123,6 +125,15 @@ def locked_storage(user: User) -> Storage:
     return storage
 
 
+def locked_row(user: User) -> Storage:
+    """The same as it stands, for whoever cannot rely on its counters."""
+    try:
+        return Storage.objects.select_for_update().get(user=user)
+    except Storage.DoesNotExist:
+        open_storage(user=user)
+        return Storage.objects.select_for_update().get(user=user)
+
+
 def require_room(storage: Storage, size_bytes: int, *, given_up_bytes: int = 0) -> None:
     """
     Raises StorageLimitExceeded if `size_bytes` do not fit in place of `given_up_bytes`, which are used now; an exact
@@ -144,7 +155,7 @@ def count(storage: Storage, by_app: Mapping[int, Change], *, trash: Change | Non
         storage.trash_bytes += trash.size_bytes
         storage.trash_count += trash.projects
     _warn(storage)
-    storage.save(update_fields=["used_bytes", "project_count", "trash_bytes", "trash_count", "warned_percent"])
+    storage.save(update_fields=_COUNTERS)
     for app_id, change in by_app.items():
         moved = AppStorage.objects.filter(storage=storage, app=app_id).update(
             used_bytes=F("used_bytes") + change.size_bytes, project_count=F("project_count") + change.projects
