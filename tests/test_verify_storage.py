@@ -242,10 +242,7 @@ def test_who_keeps_more_than_their_limit_is_named_and_left(alice: User, bob: Use
 
 @pytest.mark.usefixtures("within_a_minute")
 def test_a_repair_waits_for_whoever_holds_the_lock(alice: User, as_penora: ApiClient) -> None:
-    """
-    Then it counts what they have left. Without the lock, seen red: it counted what was there while they were at it, and
-    wrote that over what they wrote.
-    """
+    """Then it counts what they have left. Without the lock it did not wait, and could write over what they wrote."""
     damage(DAMAGES["used bytes, none"][0])
     with background() as start:
         with held("SELECT 1 FROM workspace_storage WHERE user_id = %s FOR UPDATE", alice.pk) as let:
