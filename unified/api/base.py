@@ -48,7 +48,8 @@ class UnifiedViewSet(viewsets.ViewSet):
             # WSGI hands on no body of unannounced length: it would look as if nothing had been sent.
             raise ApiError("invalid_json", "Send the body with a Content-Length instead of in chunks.")
         if request.method == "POST":
-            self.attempt = attempt_of(request, route=str(request.resolver_match.route).rstrip("/"))  # type: ignore[union-attr]
+            route = str(request.resolver_match.route).rstrip("/")  # type: ignore[union-attr]
+            self.attempt = attempt_of(request, route=route, code=kwargs.get("code"))
             earlier = self.attempt.earlier_answer() if self.attempt else None
             if earlier is not None:
                 raise EarlierAnswer(earlier)

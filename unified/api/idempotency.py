@@ -24,6 +24,7 @@ from accounts.models import USER_ID_MAX_LENGTH
 from unified.api.authentication import caller_of
 from unified.api.errors import ApiError, EarlierAnswer, sqlstate_of
 from unified.api.models import IdempotencyRecord
+from workspace import codes
 
 _KEY = re.compile(r"[\x21-\x7e]{1,255}")
 _LOCK_NOT_AVAILABLE = "55P03"
@@ -54,7 +55,9 @@ class Attempt:
         """
         record = IdempotencyRecord.objects.filter(caller=self.caller, route=self.route, key=self.key).first()
         if record is not None and bytes(record.request_digest) != self.digest:
-            raise ApiError("idempotency_key_reused", "This Idempotency-Key was sent before with another body.")
+            raise ApiError(
+                "idempotency_key_reused", "This Idempotency-Key was sent before with another body or address."
+            )
         return record
 
     def claim(self) -> int:
@@ -90,8 +93,11 @@ class Attempt:
         raise EarlierAnswer(record)
 
 
-def attempt_of(request: Request, *, route: str) -> Attempt | None:
-    """The attempt that this request is, or None if it carries no key. Raises ApiError for a malformed key."""
+def attempt_of(request: Request, *, route: str, code: str | None = None) -> Attempt | None:
+    """
+    The attempt that this request is, or None if it carries no key. `code` is of the project that the address names, if
+    it names one. Raises ApiError for a malformed key.
+    """
     key = request.headers.get("Idempotency-Key")
     if key is None:
         return None
