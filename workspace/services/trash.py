@@ -82,6 +82,8 @@ def empty_trash(*, user: User, code: str | None = None) -> tuple[Change, Storage
     and the storage afterwards. Raises ProjectNotFound if the one is not in the trash. Locks: the storage row.
     """
     storage = locked_storage(user)
+    # What is over has gone already, to whoever looks: it goes, and is neither counted nor found.
+    _remove_for_good(storage, Project.objects.past_undo().filter(user=user))
     trash = Project.objects.filter(user=user).exclude(deleted_at=None)
     if code is not None:
         trash = trash.filter(code=codes.fold(code))
