@@ -15,7 +15,7 @@ from accounts.models import User
 from unified.api import content_urls, inputs, outputs
 from unified.api.base import UnifiedViewSet, find_app
 from unified.api.entity_tags import is_known, versions_wanted
-from unified.api.errors import ApiError, project_not_found
+from unified.api.errors import ApiError, invalid, project_not_found
 from unified.api.figures import MEGABYTE, etag_of
 from unified.api.idempotency import Answer
 from unified.api.uploads import keep
@@ -160,6 +160,8 @@ class Trash(UnifiedViewSet):
     )
     def empty(self, request: Request) -> Response:
         query = self.read_query(inputs.TrashQuery, request)
+        if request.query_params.get("code") == "":  # elsewhere an empty one is left out; here that would remove all
+            raise invalid(code="Name a project, or leave this out to remove all.")
         user = self.find_member(request, query["user_id"])
         return Response(outputs.emptied_trash(*services.empty_trash(user=user, code=query.get("code"))))
 
