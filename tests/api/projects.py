@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.db import connection
+
 from accounts.models import User
 from tests.client import ApiClient
 from workspace.models import AppStorage, Project, Storage
+from workspace.verify import INVARIANTS
 
 MEGABYTE = 1_048_576
 
@@ -36,7 +39,11 @@ def codes_of_sizes(client: ApiClient, *sizes: int, app: str = "penora") -> list[
 
 
 def counters(user: User) -> dict[str, Any]:
-    """(bytes, projects) of all that is kept, of each app, and of the trash, as the counters say."""
+    """(bytes, projects) of all that is kept, of each app, and of the trash, as the counters say; and they are right."""
+    with connection.cursor() as cursor:
+        for name, sql in INVARIANTS.items():
+            cursor.execute(sql)
+            assert cursor.fetchall() == [], name
     storage = Storage.objects.get(user=user)
     by_app = AppStorage.objects.filter(storage=storage).values_list("app__slug", "used_bytes", "project_count")
     return {

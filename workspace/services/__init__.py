@@ -22,7 +22,6 @@ from workspace.services.room import (
     Change,
     PersonHasLeft,
     StorageLimitExceeded,
-    change_limit,
     open_storage,
     release_due_room,
     release_room,
@@ -36,7 +35,7 @@ from workspace.services.trash import (
     restore_project,
     users_with_due_trash,
 )
-from workspace.services.upkeep import recount, remove_everything
+from workspace.services.upkeep import change_limit, recount, remove_everything
 
 __all__ = [
     "Change",

@@ -1,4 +1,4 @@
-"""What operators do to a person's workspace as a whole: mend its counters, or remove it."""
+"""What happens to a person's workspace as a whole: another limit, mended counters, the end."""
 
 from __future__ import annotations
 
