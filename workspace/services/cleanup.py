@@ -92,7 +92,9 @@ def _choose(user: User, wanted: Cleanup) -> tuple[list[Project], bool]:
 def _candidates(user: User, wanted: Cleanup) -> list[Project]:
     found = Project.objects.kept().filter(user=user).select_related("app").defer("metadata")
     if wanted.codes is not None:
-        meant = {fold(code): code for code in wanted.codes}
+        meant: dict[str | None, str] = {}  # as first typed; under None what cannot be a code
+        for typed in wanted.codes:
+            meant.setdefault(fold(typed), typed)
         found = found.filter(code__in=filter(None, meant))
         known = set(found.values_list("code", flat=True))
         for code, typed in meant.items():
