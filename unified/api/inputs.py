@@ -222,7 +222,7 @@ class ContentQuery(serializers.Serializer[Any]):
 class CleanupInput(serializers.Serializer[Any]):
     user_id = user_id_field()
     free_mb = AmountField(
-        above=0, at_most=MAX_STORAGE_BYTES / MEGABYTE, required=False, help_text="Megabytes that are to become free."
+        above=0, at_most=MAX_STORAGE_BYTES // MEGABYTE, required=False, help_text="Megabytes that are to become free."
     )
     free_bytes = WholeNumberField(
         min_value=1, max_value=MAX_STORAGE_BYTES, required=False, help_text="The same, exactly."
