@@ -93,27 +93,27 @@ def test_of_several_that_are_none_the_first_is_named_as_typed(
 
 # --- bad input -------------------------------------------------------------------------------------------------------
 
-WRONG: list[tuple[str, Any]] = [
-    *(("free_mb", value) for value in (0, -1, 0.0, -0.5, 954, 1e30, "1", True, None, [], {})),
-    *(("free_bytes", value) for value in (0, -1, 1.5, 1_000_000_001, 1e30, 2**63, "1", True, None, [], {})),
-    *(("older_than_days", value) for value in (-1, 0.5, 36_501, 1e30, "1", True, None, [], {})),
-    *(("codes", value) for value in ([], "000000", 7, True, None, {}, {"0": "000000"}, ["000000"] * 1_001)),
-    *(("codes.0", [value]) for value in ("", "0" * 65, 7, True, None, [], {})),
-    *(("app", value) for value in ("", "nobody", "Penora", "x" * 31, 7, True, None, [], {})),
-    *(("strategy", value) for value in ("", "newest", "OLDEST", 7, True, None, [], {})),
-    *(("dry_run", value) for value in ("", "true", "false", 0, 1, None, [], {})),
-    *(("user_id", value) for value in ("", "x" * 256, "a\nb", 7, True, None, [], {})),
+WRONG: list[tuple[str, list[Any]]] = [
+    ("free_mb", [0, -1, 0.0, -0.5, 954, 1e30, "1", True, None, [], {}]),
+    ("free_bytes", [0, -1, 1.5, 1_000_000_001, 1e30, 2**63, "1", True, None, [], {}]),
+    ("older_than_days", [-1, 0.5, 36_501, 1e30, "1", True, None, [], {}]),
+    ("codes", [[], "000000", 7, True, None, {}, {"0": "000000"}, ["000000"] * 1_001]),
+    ("codes.0", [[value] for value in ("", "0" * 65, 7, True, None, [], {})]),
+    ("app", ["", "nobody", "Penora", "x" * 31, 7, True, None, [], {}]),
+    ("strategy", ["", "newest", "OLDEST", 7, True, None, [], {}]),
+    ("dry_run", ["", "true", "false", 0, 1, None, [], {}]),
+    ("user_id", ["", "x" * 256, "a\nb", 7, True, None, [], {}]),
 ]
 
 
-@pytest.mark.parametrize(("field", "value"), WRONG)
+@pytest.mark.parametrize(("field", "values"), WRONG)
 def test_a_field_of_the_wrong_kind_is_named(
-    projects: list[str], alice: User, as_penora: ApiClient, field: str, value: Any
+    projects: list[str], alice: User, as_penora: ApiClient, field: str, values: list[Any]
 ) -> None:
     """`dry_run` above all: "true" must not be taken for anything, least of all for false."""
-    wanted = {**ALICE, "older_than_days": 0, field.partition(".")[0]: value}
-
-    refused(as_penora, ROUTE, wanted, about=alice, field=field)
+    for value in values:
+        wanted = {**ALICE, "older_than_days": 0, field.partition(".")[0]: value}
+        refused(as_penora, ROUTE, wanted, about=alice, field=field)
 
 
 @pytest.mark.parametrize(
