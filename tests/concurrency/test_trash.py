@@ -26,6 +26,10 @@ def assert_counted(user: User, *, used: int, trash: int) -> None:
 def test_of_two_deletions_one_is_done_and_one_finds_nothing(
     alice: User, by_penora: Caller, by_imagegene: Caller
 ) -> None:
+    """
+    Seen to fail: with the project read before the storage is locked the second would have freed the room again; the
+    database refused the counter below 0, with a 500.
+    """
     code = by_penora.keep(100)
 
     done, late = one_after_the_other(
@@ -40,6 +44,10 @@ def test_of_two_deletions_one_is_done_and_one_finds_nothing(
 def test_of_a_crowd_that_deletes_a_project_one_is_told_that_it_did(
     alice: User, by_penora: Caller, by_imagegene: Caller
 ) -> None:
+    """
+    Seen to fail: with the project read before the storage is locked five of six were 500; without select_for_update in
+    locked_storage too.
+    """
     codes = [by_penora.keep(100) for _ in range(3)]
 
     answers = together(18, lambda index: (by_penora, by_imagegene)[index % 2].delete(codes[index % 3]))
@@ -53,6 +61,10 @@ def test_of_a_crowd_that_deletes_a_project_one_is_told_that_it_did(
 def test_a_project_that_a_crowd_restores_comes_back_once_and_everybody_is_told_that_it_is_there(
     alice: User, by_penora: Caller, by_imagegene: Caller
 ) -> None:
+    """
+    Seen to fail: with the project read before the storage is locked 10 of the 12 were 500, by the trash's counter below
+    0; without select_for_update in locked_storage nine callers restored it.
+    """
     code = by_penora.keep(100)
     by_penora.delete(code)
 
@@ -92,6 +104,10 @@ def test_a_deletion_and_a_restoring_are_done_in_the_order_in_which_they_come(
 def test_what_is_restored_is_not_emptied_and_what_is_emptied_is_not_restored(
     alice: User, by_penora: Caller, by_imagegene: Caller
 ) -> None:
+    """
+    Seen to fail: with the trash listed before the storage is locked in empty_trash the call behind the restoring was
+    500; without select_for_update in locked_storage the restored project was removed for good, too.
+    """
     back, other = by_penora.keep(100), by_penora.keep(10)
     for code in (back, other):
         by_penora.delete(code)
@@ -110,6 +126,9 @@ def test_what_is_restored_is_not_emptied_and_what_is_emptied_is_not_restored(
 
 
 def test_one_project_is_removed_for_good_once(alice: User, by_penora: Caller, by_imagegene: Caller) -> None:
+    """
+    Seen to fail: without select_for_update in locked_storage both said that they had removed it.
+    """
     code = by_penora.keep(100)
     by_penora.delete(code)
 
@@ -145,7 +164,11 @@ def test_a_crowd_that_empties_the_trash_removes_each_project_once_beside_deletio
 def test_the_trash_is_within_its_bounds_at_every_commit_of_a_crowd_that_deletes(
     alice: User, by_penora: Caller, by_imagegene: Caller, settings: Any
 ) -> None:
-    """By bytes, and by number: what was deleted first went for good first."""
+    """
+    By bytes, and by number: what was deleted first went for good first.
+
+    Seen to fail: without select_for_update in locked_storage 780 bytes were counted where 500 were kept.
+    """
     give_room(alice, 1_000)
     settings.MAX_PROJECTS_PER_USER = 7
     callers = (by_penora, by_imagegene)
@@ -184,7 +207,11 @@ def wait_until_due(code: str) -> None:
 
 
 def test_a_project_whose_days_run_out_while_its_restoring_waits_is_gone(alice: User, by_penora: Caller) -> None:
-    """What counts is the time once the storage is locked, not the time at which the call began to wait for it."""
+    """
+    What counts is the time once the storage is locked, not the time at which the call began to wait for it.
+
+    Seen to fail: with the project read before the storage is locked it came back after its days.
+    """
     in_time = False
     while not in_time:  # once, unless the machine takes more than a second for what lies between
         code = by_penora.keep(100)
@@ -207,27 +234,42 @@ def test_a_project_whose_days_run_out_while_its_restoring_waits_is_gone(alice: U
     assert_counted(alice, used=0, trash=0)
 
 
-def test_a_project_that_was_restored_in_time_is_not_swept_away_by_a_sweep_that_waits(
+def test_a_project_that_is_restored_in_time_is_not_swept_away_though_its_days_run_out_while_it_is_written(
     alice: User, by_penora: Caller
 ) -> None:
-    """The sweep has found the person, for the sake of another project, and waits; the second one comes back first."""
-    old, back = by_penora.keep(10), by_penora.keep(100)
-    for code in (old, back):
-        by_penora.delete(code)
-    Project.objects.filter(code=old).update(deleted_at=Now() - timedelta(days=8))
+    """
+    The restoring has the storage and has looked at the clock; then it waits for the counters of the apps until the
+    project would have been due. The sweep still sees it in the trash, and waits to remove it.
 
-    restored, swept = one_after_the_other(THE_STORAGE, alice, lambda: by_penora.restore(back), sweep)
+    Seen to fail: with what is due found before the storage is locked in purge_due_trash, the sweep took the restored
+    project out of the trash that it was no longer in, was refused by a counter below 0, and left the person undone;
+    without select_for_update in locked_storage it removed the restored project for good.
+    """
+    code = by_penora.keep(100)
+    by_penora.delete(code)
+    make_nearly_due(code)
+    with background() as start, held("LOCK TABLE workspace_appstorage IN SHARE MODE") as release:
+        restoring = start(lambda: by_penora.restore(code))
+        (backend,) = waiting_for_a_lock(1)
+        assert "UPDATE" in rows("SELECT query FROM pg_stat_activity WHERE pid = %s", backend)[0][0]
+        wait_until_due(code)
+        sweeping = start(sweep)
+        waiting_for_a_lock(2)
+        release()
 
-    assert restored.status_code == 200
-    assert "1 of old trash" in swept
-    assert live_codes(alice) == {back}
-    assert trashed_codes(alice) == set()
+    assert restoring.result().status_code == 200
+    assert "0 of old trash" in sweeping.result()
+    assert live_codes(alice) == {code}
     assert_counted(alice, used=100, trash=0)
 
 
 def test_projects_at_the_end_of_their_days_are_restored_or_swept_away_and_never_both(
     alice: User, by_penora: Caller
 ) -> None:
+    """
+    Seen to fail: with the project read before the storage is locked some were 500: they were gone already. With what is
+    due found before the lock in purge_due_trash sweeps left the person undone.
+    """
     codes = [by_penora.keep(100 + number) for number in range(12)]
     for code in codes:
         by_penora.delete(code)
@@ -255,6 +297,11 @@ def test_projects_at_the_end_of_their_days_are_restored_or_swept_away_and_never_
 def test_sweeps_beside_each_other_and_beside_traffic_remove_old_trash_once(
     alice: User, by_penora: Caller, by_imagegene: Caller
 ) -> None:
+    """
+    Seen to fail: with what is due found before the storage is locked in purge_due_trash sweeps were refused by a
+    counter below 0 and left the person undone; without select_for_update in locked_storage 500 bytes of trash were
+    counted where there were 600.
+    """
     codes = [by_penora.keep(100) for _ in range(6)]
     for code in codes[:4]:
         by_penora.delete(code)
