@@ -28,6 +28,10 @@ class KeyNotActive(Exception):
     """The key is revoked, expired or already replaced, so it can be neither rotated nor extended."""
 
 
+class UserHasLeft(Exception):
+    """The person has been deleted (see `forget_user`): nothing new can be kept for them."""
+
+
 class NoDefaultPlan(Exception):
     """No plan is marked as the default, so nobody can join. `manage.py seed` makes one."""
 
@@ -170,6 +174,16 @@ def forget_user(*, user: User) -> User:
     member.user_permissions.clear()
     member.refresh_from_db()
     return member
+
+
+def require_present(*, user: User) -> None:
+    """
+    Raises UserHasLeft if the person has been deleted since `user` was read. To be asked under the lock of what is about
+    to be added to: `unified.services.delete_member` takes the same lock before it removes what is there, so that it
+    either comes first and is seen here, or finds what the caller adds. One query, no locks of its own.
+    """
+    if User.objects.filter(pk=user.pk, deleted_at__isnull=False).exists():
+        raise UserHasLeft(user.user_id)
 
 
 @transaction.atomic

@@ -115,9 +115,11 @@ def change_plan(*, user: User, plan: Plan) -> User:
 def reserve(*, user: User, app: App, storage_bytes: int | None = None, **terms: Any) -> tuple[Hold, int]:
     """
     Holds credits (see `credits.services.reserve`) and, with `storage_bytes`, room for as long. The hold, and what can
-    be spent now. Also raises workspace.services.StorageLimitExceeded. Locks: the account, the storage row.
+    be spent now. Also raises workspace.services.StorageLimitExceeded, and accounts.services.UserHasLeft for a person
+    who has just been deleted. Locks: the account, the storage row.
     """
     hold, spendable = credits.reserve(user=user, app=app, **terms)
+    accounts.require_present(user=user)
     if storage_bytes:
         workspace.reserve_room(user=user, reservation_id=hold.pk, size_bytes=storage_bytes, expires_at=hold.expires_at)
     return hold, spendable

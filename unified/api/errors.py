@@ -20,7 +20,7 @@ from rest_framework import exceptions as drf
 from rest_framework.response import Response
 
 from accounts.queries import upgrades_for
-from accounts.services import InvalidUserId, NoDefaultPlan
+from accounts.services import InvalidUserId, NoDefaultPlan, UserHasLeft
 from credits.services import (
     HoldNotActive,
     HoldNotFound,
@@ -143,6 +143,10 @@ def project_not_found(code: str) -> ApiError:
 
 def user_not_found(user_id: str) -> ApiError:
     return ApiError("user_not_found", "No user has this user_id.", user_id=user_id)
+
+
+def user_deactivated() -> ApiError:
+    return ApiError("permission_denied", "This user is deactivated; nothing can be changed on their behalf.")
 
 
 def exception_handler(exc: Exception, context: dict[str, Any]) -> HttpResponse:
@@ -365,6 +369,7 @@ _DOMAIN: dict[type[Exception], Callable[[Any, User | None], ApiError]] = {
         "Too many pictures are being encoded just now; nothing was kept.",
         headers={"Retry-After": "1"},
     ),
+    UserHasLeft: lambda *_: user_deactivated(),
     InvalidUserId: lambda exc, _: invalid(user_id=str(exc)),
     HoldNotFound: lambda exc, _: ApiError("hold_not_found", "No hold of yours has this hold_id.", hold_id=str(exc)),
     TransactionNotFound: lambda exc, _: ApiError(

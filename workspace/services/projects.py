@@ -12,6 +12,7 @@ from django.db import IntegrityError, transaction
 from django.db.models.functions import Now
 
 from accounts.models import App, User
+from accounts.services import require_present
 from workspace import codes
 from workspace.content import Content
 from workspace.models import Project, ProjectContent, Storage
