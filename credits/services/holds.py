@@ -159,17 +159,6 @@ def release(*, hold: Hold) -> Hold:
 
 
 @transaction.atomic
-def release_all(*, user: User) -> None:
-    """
-    Frees what the person's live holds have set aside. Locks: the account, before it is looked which those are, so that
-    none is made or captured meanwhile; the holds.
-    """
-    Books(user).write()
-    for hold in Hold.objects.select_related("account__user").filter(account=user.pk, status=Hold.Status.ACTIVE):
-        release(hold=hold)
-
-
-@transaction.atomic
 def require_active(*, hold: Hold, amount: int | None = None) -> None:
     """
     Locks the account and the hold for the rest of the caller's transaction, and raises HoldNotActive or InvalidAmount

@@ -41,7 +41,6 @@ from workspace.queries import largest_projects
 from workspace.services import (
     EditConflict,
     MetadataTooLarge,
-    PersonHasLeft,
     ProjectLimitReached,
     ProjectNotFound,
     StorageLimitExceeded,
@@ -143,10 +142,6 @@ def project_not_found(code: str) -> ApiError:
 
 def user_not_found(user_id: str) -> ApiError:
     return ApiError("user_not_found", "No user has this user_id.", user_id=user_id)
-
-
-def user_deactivated() -> ApiError:
-    return ApiError("permission_denied", "This user is deactivated; nothing can be changed on their behalf.")
 
 
 def exception_handler(exc: Exception, context: dict[str, Any]) -> HttpResponse:
@@ -361,15 +356,13 @@ _DOMAIN: dict[type[Exception], Callable[[Any, User | None], ApiError]] = {
         "service_unavailable", "The service is not set up yet; nothing was kept.", headers={"Retry-After": "60"}
     ),
     ProjectNotFound: lambda exc, _: project_not_found(str(exc)),
-    PersonHasLeft: lambda *_: deactivated(),
     EditConflict: _edit_conflict,
-    PersonHasLeft: lambda *_: ApiError("permission_denied", "This user has left; nothing can be kept for them."),
     EncodersBusy: lambda *_: ApiError(
         "service_unavailable",
         "Too many pictures are being encoded just now; nothing was kept.",
         headers={"Retry-After": "1"},
     ),
-    UserHasLeft: lambda *_: user_deactivated(),
+    UserHasLeft: lambda *_: deactivated(),
     InvalidUserId: lambda exc, _: invalid(user_id=str(exc)),
     HoldNotFound: lambda exc, _: ApiError("hold_not_found", "No hold of yours has this hold_id.", hold_id=str(exc)),
     TransactionNotFound: lambda exc, _: ApiError(

@@ -108,9 +108,9 @@ def attempt_of(request: Request, *, route: str, code: str | None = None) -> Atte
             fields={"Idempotency-Key": ["1 to 255 visible ASCII characters are needed."]},
         )
     # The parsed body, so that a client that orders its names anew, or spaces them otherwise, is not told of a misuse.
-    asked = [_canonical(request.data), *([named] if (named := request.resolver_match.kwargs) else [])]  # type: ignore[union-attr]
-    # What stands in the address is part of what is asked; of an address that names nothing, the body is all of it.
-    canonical = json.dumps(asked if len(asked) > 1 else asked[0], sort_keys=True, separators=(",", ":")).encode()
+    # What the address names is part of what is asked.
+    asked = _canonical(request.data) if code is None else [codes.fold(code) or code, _canonical(request.data)]
+    canonical = json.dumps(asked, sort_keys=True, separators=(",", ":")).encode()
     subject = request.data.get("user_id") if isinstance(request.data, dict) else None
     return Attempt(
         caller=caller_of(request).scope,

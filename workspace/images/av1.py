@@ -6,37 +6,44 @@ the decoder, which makes all that memory before it cuts out what the file asks f
 from __future__ import annotations
 
 _SEQUENCE_HEADER = 1
-_MOST_UNITS = 16  # looked at; the header comes first or second
+_MOST_UNITS = 10_000  # a picture has a handful
 
 
-def coded_sizes(data: bytes) -> list[tuple[int, int]]:
-    """Width and height in pixels, from each sequence header at the beginning of `data`. Raises IndexError."""
-    sizes = []
-    at = 0
+def coded_pixels(data: bytes) -> int:
+    """
+    The most pixels that any sequence header in `data` announces; 0 if there is none. Raises IndexError for what is cut
+    off, and for what consists of far more units than a picture.
+    """
+    most = at = 0
     for _ in range(_MOST_UNITS):
         if at >= len(data):
-            break
+            return most
         first = data[at]
         at += 2 if first & 4 else 1
         length = len(data) - at
         if first & 2:
-            length = shift = 0
-            while True:
-                length |= (data[at] & 127) << shift
-                shift += 7
-                at += 1
-                if data[at - 1] < 128 or shift > 56:
-                    break
+            length, at = _length_at(data, at)
         if first >> 3 & 15 == _SEQUENCE_HEADER:
-            sizes.append(_size_in(_Bits(data[at : at + length])))
+            width, height = _size_in(_Bits(data[at : at + min(length, 256)]))
+            most = max(most, width * height)
         at += length
-    return sizes
+    raise IndexError
+
+
+def _length_at(data: bytes, at: int) -> tuple[int, int]:
+    """A length in groups of seven bits, and where it ends."""
+    length = 0
+    for shift in range(0, 56, 7):
+        length |= (data[at + shift // 7] & 127) << shift
+        if data[at + shift // 7] < 128:
+            return length, at + shift // 7 + 1
+    raise IndexError
 
 
 class _Bits:
     def __init__(self, data: bytes) -> None:
-        self._bits = int.from_bytes(data[:256], "big")
-        self._left = 8 * len(data[:256])
+        self._bits = int.from_bytes(data, "big")
+        self._left = 8 * len(data)
 
     def __call__(self, count: int = 1) -> int:
         self._left -= count

@@ -72,7 +72,7 @@ _PHOTOGRAPH = _Kind(
     most_aim=65,
     least_at_full_size=40,
     smaller_at=50,
-    least=25,
+    least=40,
     smallest=576 * 576,
     bytes_per_quality=0.036,
     bytes_per_pixel=0.8,
@@ -131,7 +131,8 @@ def _graphic(picture: Image.Image, cap: int, room_bytes: int) -> Encoded:
             return lossless
         picture = resized(picture, fitting(picture.size, max_pixels=_MOST_PIXELS))
     if picture.width * picture.height > _TINY and share_of_equal_neighbours(picture) < _GRAPHIC_FROM:  # scaled
-        return _lossy(picture, _Trial.of(picture, sample(picture), _REDUCED_GRAPHIC), cap, room_bytes)
+        trial = _Trial.of(picture, sample(picture), _REDUCED_GRAPHIC)
+        return _lossy(picture, trial, cap, max(cap, room_bytes // 2))
     trial = _Trial.of(picture, sample(picture), _GRAPHIC)
     lossless = _lossless(picture, max(_TINY, int(trial.expected)))
     if lossless is not None:

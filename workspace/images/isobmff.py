@@ -10,12 +10,9 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from workspace.images.av1 import coded_sizes
+from workspace.images.av1 import coded_pixels
 
 _PIXELS = frozenset({b"av01", b"grid", b"iden", b"tmap"})  # items that make the picture; all others tell about it
-
-
-_LOOKED_AT = 65_536  # bytes of an item, for its header
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,44 +58,56 @@ def blank_metadata(body: bytes) -> bytes | None:
     return bytes(blank)
 
 
-def coded_pixels(body: bytes) -> int:
+def most_pixels(body: bytes) -> int:
     """
-    The largest number of pixels that a decoder will make of the picture, or of a sequence's first frame; 0 if no size
-    is to be found. Raises struct.error, KeyError or IndexError for a file that is cut off.
+    The largest number of pixels that a decoder will make at a time of the picture, or of a sequence's first frames.
+    Raises struct.error, KeyError or IndexError for a file that is cut off, ValueError for one that does not say.
     """
-    most = 0
+    sizes = []
     for box in _boxes(body, 0, len(body)):
         if box.kind == b"meta":
-            for start, length in _coded_items(body, box):
-                for width, height in coded_sizes(body[start : start + min(length, _LOOKED_AT)]):
-                    most = max(most, width * height)
+            sizes += [coded_pixels(data) for data in _coded_items(body, box)]
         elif box.kind == b"moov":
-            for start in _first_samples(body, box):
-                for width, height in coded_sizes(body[start : start + _LOOKED_AT]):
-                    most = max(most, width * height)
-    return most
+            sizes += [coded_pixels(data) for data in _first_samples(body, box)]
+    if not sizes or 0 in sizes:
+        raise ValueError
+    return max(sizes)
 
 
-def _coded_items(body: bytes, meta: _Box) -> Iterator[tuple[int, int]]:
-    """Where each AV1 item begins, and the length of its first piece."""
+def _coded_items(body: bytes, meta: _Box) -> Iterator[bytes]:
+    """The data of each AV1 item, all of its pieces together."""
     inner = {box.kind: box for box in _boxes(body, meta.inside + 4, meta.end)}
-    kinds = dict(_items(body, inner[b"iinf"])) if b"iinf" in inner else {}
-    seen = set()
-    for item, start, length in _places(body, inner[b"iloc"], inner.get(b"idat")) if b"iloc" in inner else ():
-        if kinds.get(item) == b"av01" and item not in seen:
-            seen.add(item)
-            yield start, length
+    if b"iinf" not in inner or b"iloc" not in inner:
+        return
+    kinds = dict(_items(body, inner[b"iinf"]))
+    pieces: dict[int, list[bytes]] = {}
+    total = 0
+    for item, start, length in _places(body, inner[b"iloc"], inner.get(b"idat")):
+        if kinds.get(item) == b"av01":
+            piece = body[start : start + length] if length else body[start:]
+            total += len(piece)
+            if total > 2 * len(body):
+                raise ValueError
+            pieces.setdefault(item, []).append(piece)
+    for found in pieces.values():
+        yield b"".join(found)
 
 
-def _first_samples(body: bytes, box: _Box) -> Iterator[int]:
-    """Where the first sample of each track lies."""
+def _first_samples(body: bytes, box: _Box) -> Iterator[bytes]:
+    """The data of the first sample of each track in `box`."""
+    start = length = None
     for inner in _boxes(body, box.inside, box.end):
         if inner.kind in (b"trak", b"mdia", b"minf", b"stbl"):
             yield from _first_samples(body, inner)
         elif inner.kind == b"stco":
-            yield struct.unpack_from(">I", body, inner.inside + 8)[0]
+            start = struct.unpack_from(">I", body, inner.inside + 8)[0]
         elif inner.kind == b"co64":
-            yield struct.unpack_from(">Q", body, inner.inside + 8)[0]
+            start = struct.unpack_from(">Q", body, inner.inside + 8)[0]
+        elif inner.kind == b"stsz":
+            length = struct.unpack_from(">I", body, inner.inside + 4)[0]
+            length = length or struct.unpack_from(">I", body, inner.inside + 12)[0]
+    if start is not None and length is not None:
+        yield body[start : start + length]
 
 
 def _nothing(kind: bytes, length: int) -> bytes:

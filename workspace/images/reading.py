@@ -23,7 +23,7 @@ from PIL import (  # noqa: F401
     WebPImagePlugin,
 )
 
-from workspace.images.isobmff import coded_pixels
+from workspace.images.isobmff import most_pixels
 
 MAX_PIXELS = 4096 * 4096  # 16 megapixels
 _MAX_SCANS = 200  # of a progressive JPEG; ten are usual, and each is a pass over all pixels for a few bytes
@@ -86,7 +86,7 @@ def read(
 ) -> tuple[Source, Image.Image]:
     """
     What the picture is, and its first frame, decoded whole. `declared_type` is what the sender called it, if at all.
-    Of an animation, the frames after the first are not looked at. `draft_pixels`: a JPEG may be decoded at a half, a
+    Of an animation, the pixels of further frames are not looked at. `draft_pixels`: a JPEG may be decoded at a half, a
     quarter or an eighth of its size, with at least so many pixels.
 
     Raises InvalidImage: not of an accepted format, not what it was declared as, over 16 megapixels, damaged.
@@ -106,11 +106,28 @@ def read(
         raise InvalidImage("The picture cannot be decoded: it is damaged or cut off.") from None
 
 
+def check_frames(body: bytes) -> None:
+    """
+    Decode an animation's further frames, as many as make 16 megapixels; those after them are taken on trust. Raises
+    InvalidImage for one that is damaged or cut off.
+    """
+    try:
+        if sniff(body) == "image/gif" and max(_gif_extents(body), default=0) > MAX_PIXELS:
+            raise ValueError
+        with Image.open(io.BytesIO(body), formats=FORMATS) as animation:
+            count = min(getattr(animation, "n_frames", 1), MAX_PIXELS // (animation.width * animation.height))
+            for number in range(1, count):
+                animation.seek(number)
+                animation.load()
+    except Exception:  # noqa: BLE001  as for the first frame
+        raise InvalidImage("The picture cannot be decoded: a later frame is damaged or cut off.") from None
+
+
 def _decode(body: bytes, found: str, draft_pixels: int | None) -> tuple[Source, Image.Image]:
     if found == "image/jpeg" and body.count(b"\xff\xda") > _MAX_SCANS:
         raise InvalidImage(f"The picture is coded in more than {_MAX_SCANS} scans.")
-    if found == "image/avif" and not 0 < coded_pixels(body) <= MAX_PIXELS:
-        raise InvalidImage("The picture is coded with more than 16 megapixels, or does not say with how many.")
+    if found == "image/avif" and most_pixels(body) > MAX_PIXELS:
+        raise InvalidImage("The picture is coded with more than 16 megapixels.")
     picture = Image.open(io.BytesIO(body), formats=FORMATS)
     width, height = picture.size
     content_type = _TYPES[picture.format or ""]
@@ -159,6 +176,43 @@ def png_chunks(body: bytes) -> Iterator[tuple[bytes, bytes]]:
         length, name = struct.unpack_from(">I4s", body, at)
         yield name, body[at : at + 12 + length]
         at += 12 + length
+
+
+def gif_blocks(body: bytes) -> Iterator[tuple[int, bytes]]:
+    """Each block's kind (0x21 for an extension, 0x2C for an image) and all of its bytes. Raises IndexError."""
+    at = gif_header_end(body)
+    while (kind := body[at]) != 0x3B:
+        start = at
+        if kind == 0x2C:
+            at += 10 + _gif_palette(body[at + 9])
+        elif kind != 0x21:
+            at += 1
+            continue
+        at += 1 + (kind == 0x21)
+        while body[at]:
+            at += 1 + body[at]
+        at += 1
+        yield kind, body[start:at]
+
+
+def gif_header_end(body: bytes) -> int:
+    return 13 + _gif_palette(body[10])
+
+
+def _gif_palette(flags: int) -> int:
+    """Bytes of the palette that `flags` announce."""
+    return 3 << (flags & 7) + 1 if flags & 0x80 else 0
+
+
+def _gif_extents(body: bytes) -> Iterator[int]:
+    """Pixels of what each image makes of the canvas: one that reaches over its edge enlarges it."""
+    try:
+        for kind, block in gif_blocks(body):
+            if kind == 0x2C:
+                left, top, width, height = struct.unpack_from("<HHHH", block, 1)
+                yield max(width * height, (left + width) * (top + height))
+    except IndexError:
+        return  # cut off: the decoder will say so
 
 
 def _orientation(exif: object) -> int:

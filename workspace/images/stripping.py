@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 
 from workspace.images.isobmff import blank_metadata
 from workspace.images.normalising import bands
-from workspace.images.reading import InvalidImage, Source, png_chunks, read
+from workspace.images.reading import InvalidImage, Source, gif_blocks, gif_header_end, png_chunks, read
 
 _PNG_KEPT = frozenset({b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND", b"gAMA", b"cHRM", b"sRGB", b"iCCP", b"cICP"})
 _WEBP_KEPT = frozenset({b"ICCP", b"ALPH", b"VP8 ", b"VP8L"})
@@ -129,33 +129,14 @@ def _webp(source: Source) -> bytes | None:
 
 
 def _gif(source: Source) -> bytes:
-    body = source.body
-    flags = body[10]
-    at = 13 + (3 << (flags & 7) + 1 if flags & 0x80 else 0)
-    kept = [body[:at]]
-    while True:
-        start, kind = at, body[at]
-        at += 1
-        if kind == 0x3B:
+    kept = [source.body[: gif_header_end(source.body)]]
+    for kind, block in gif_blocks(source.body):
+        if kind == 0x2C:
+            kept.append(block)
             break
-        if kind == 0x21:  # an extension: of these, only how the next image is drawn is kept
-            label = body[at]
-            at = _gif_blocks_end(body, at + 1)
-            if label == 0xF9:
-                kept.append(body[start:at])
-        elif kind == 0x2C:  # the image
-            flags = body[at + 8]
-            at += 9 + (3 << (flags & 7) + 1 if flags & 0x80 else 0)
-            at = _gif_blocks_end(body, at + 1)
-            kept.append(body[start:at])
-            break
+        if block[1] == 0xF9:  # of the extensions, only how the next image is drawn
+            kept.append(block)
     return b"".join(kept) + b";"
-
-
-def _gif_blocks_end(body: bytes, at: int) -> int:
-    while body[at]:
-        at += 1 + body[at]
-    return at + 1
 
 
 _WAYS: dict[str, Callable[[Source], bytes | None]] = {

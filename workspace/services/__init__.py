@@ -10,7 +10,6 @@ from workspace.services.projects import (
     EditConflict,
     MetadataTooLarge,
     NoFreeCode,
-    PersonHasLeft,
     ProjectLimitReached,
     ProjectNotFound,
     add_thumbnail,
@@ -20,8 +19,8 @@ from workspace.services.projects import (
 )
 from workspace.services.room import (
     Change,
-    PersonHasLeft,
     StorageLimitExceeded,
+    change_limit,
     open_storage,
     release_due_room,
     release_room,
@@ -35,7 +34,7 @@ from workspace.services.trash import (
     restore_project,
     users_with_due_trash,
 )
-from workspace.services.upkeep import change_limit, recount, remove_everything
+from workspace.services.upkeep import recount, remove_everything
 
 __all__ = [
     "Change",
@@ -45,7 +44,6 @@ __all__ = [
     "MetadataTooLarge",
     "NoFreeCode",
     "NotEnoughToRemove",
-    "PersonHasLeft",
     "ProjectLimitReached",
     "ProjectNotFound",
     "StorageLimitExceeded",

@@ -12,7 +12,6 @@ from django.db import IntegrityError, transaction
 from django.db.models.functions import Now
 
 from accounts.models import App, User
-from accounts.services import require_present
 from workspace import codes
 from workspace.content import Content
 from workspace.models import Project, ProjectContent, Storage
@@ -32,10 +31,6 @@ class ProjectLimitReached(Exception):
 
 class MetadataTooLarge(ValueError):
     """The metadata, as compact JSON in UTF-8, is over 8 KB."""
-
-
-class PersonHasLeft(Exception):
-    """Nothing is kept for somebody who has been deleted."""
 
 
 class NoFreeCode(Exception):
@@ -84,14 +79,11 @@ def save_project(
     """
     Keeps a new project under a fresh code, and returns it with the storage as it is afterwards.
 
-    An exact fit fits. Raises StorageLimitExceeded, ProjectLimitReached, MetadataTooLarge, PersonHasLeft, NoFreeCode;
-    then nothing is written. Locks: the storage row.
+    An exact fit fits. Raises StorageLimitExceeded, ProjectLimitReached, MetadataTooLarge, NoFreeCode, and what
+    `locked_storage` raises; then nothing is written. Locks: the storage row.
     """
     check_metadata(metadata)
     storage = locked_storage(user)
-    # Who leaves takes the same lock: while a picture was being encoded, all that they kept may have been removed.
-    if User.objects.filter(pk=user.pk).exclude(deleted_at=None).exists():
-        raise PersonHasLeft
     require_a_place(storage)
     require_room(storage, content.size_bytes)
     project = Project(user=user, app=app, title=title, project_type=project_type, metadata=metadata)

@@ -16,6 +16,7 @@ from django.db.models import F, QuerySet
 from django.db.models.functions import Now
 
 from accounts.models import App, User
+from accounts.services import require_present
 from workspace.models import WARNING_PERCENTS, AppStorage, Project, Reservation, Storage, StorageWarning
 
 _COUNTERS = ("used_bytes", "reserved_bytes", "project_count", "trash_bytes", "trash_count", "warned_percent")
@@ -29,10 +30,6 @@ class StorageLimitExceeded(Exception):
         self.needed_bytes = needed_bytes
         self.available_bytes = available_bytes
         self.limit_bytes = limit_bytes
-
-
-class PersonHasLeft(Exception):
-    """The person's account here has been deleted; nothing can be kept for them."""
 
 
 class Change(NamedTuple):
@@ -114,12 +111,11 @@ def lock_row(user: User) -> Storage:
 def locked_storage(user: User) -> Storage:
     """
     The person's storage row, locked until the transaction ends, without reservations whose time is over by the
-    database's clock. Raises PersonHasLeft, asked under the lock: whoever is being removed while a picture is encoded
-    keeps nothing of it.
+    database's clock. Raises accounts.services.UserHasLeft, asked under the lock: whoever is removed while a picture is
+    being encoded keeps nothing of it.
     """
     storage = lock_row(user)
-    if User.objects.filter(pk=user.pk).exclude(deleted_at=None).exists():
-        raise PersonHasLeft(user.user_id)
+    require_present(user=user)
     if storage.reserved_bytes:
         _remove(storage, Reservation.objects.filter(storage=storage, expires_at__lte=Now()))
     return storage

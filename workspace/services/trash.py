@@ -83,7 +83,7 @@ def empty_trash(*, user: User, code: str | None = None) -> tuple[Change, Storage
     """
     storage = locked_storage(user)
     # What is over has gone already, to whoever looks: it goes, and is neither counted nor found.
-    _remove_for_good(storage, Project.objects.past_undo().filter(user=user))
+    remove_for_good(storage, list(Project.objects.past_undo().filter(user=user).only("id", "size_bytes")))
     trash = Project.objects.filter(user=user).exclude(deleted_at=None)
     if code is not None:
         trash = trash.filter(code=codes.fold(code))
