@@ -166,7 +166,8 @@ def forget_user(*, user: User) -> User:
         member.may_return = member.is_active
     member.username, member.email, member.plan = DELETED_NAME, "", plan
     member.is_active = member.is_staff = member.is_superuser = False
-    member.set_unusable_password()
+    if member.has_usable_password():
+        member.set_unusable_password()
     if member.deleted_at is None:
         member.deleted_at = Now()
     member.save()

@@ -167,12 +167,14 @@ def test_an_edit_with_a_picture_too_many_changes_nothing(alice: User, as_penora:
 
 
 def test_a_conversion_too_many_is_a_503_and_what_needs_none_is_served(
-    alice: User, as_penora: ApiClient, one_core: None
+    alice: User, as_penora: ApiClient, one_core: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Onlookers wait a while for a place, in a line of their own, and are sent away when their patience is over."""
+    monkeypatch.setattr(encoders, "CONVERT_PATIENCE_SECONDS", 0.01)
     code = saved(as_penora, draw("AVIF"))
     jpeg = as_penora.get(path_of(code), format="jpeg")
 
-    with encoders.turn():
+    with encoders.turn_to_convert():
         assert_busy(as_penora.get(path_of(code), format="jpeg"))
         assert_busy(as_penora.get(path_of(code, "thumbnail"), headers={"Accept": "image/jpeg"}))
         assert as_penora.get(path_of(code)).status_code == 200
@@ -181,6 +183,7 @@ def test_a_conversion_too_many_is_a_503_and_what_needs_none_is_served(
         assert known.status_code == 304
         ProjectContent.objects.update(thumbnail=None)
         assert_busy(as_penora.get(path_of(code, "thumbnail")))
+        assert as_penora.post("save-project", picture()).status_code == 201  # nobody is kept from saving
     assert as_penora.get(path_of(code), format="jpeg").content == jpeg.content
 
 

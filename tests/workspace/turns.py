@@ -25,7 +25,7 @@ def line_of(settings: Any, *, cores: int, queue: int) -> Iterator[None]:
 
 def in_line() -> int:
     """How many encode or wait for it."""
-    _, line = encoders._semaphores()
+    _, line = encoders._semaphores("keep")
     length: int = line._initial_value - line._value  # type: ignore[attr-defined]
     return length
 

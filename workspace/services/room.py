@@ -150,7 +150,7 @@ def count(storage: Storage, by_app: Mapping[int, Change], *, trash: Change | Non
     if trash is not None:
         storage.trash_bytes += trash.size_bytes
         storage.trash_count += trash.projects
-    _warn(storage)
+    note_marks(storage)
     storage.save(update_fields=_COUNTERS)
     for app_id, change in by_app.items():
         moved = AppStorage.objects.filter(storage=storage, app=app_id).update(
@@ -191,15 +191,13 @@ def remove_for_good(storage: Storage, projects: Collection[Project]) -> Change:
     return removed
 
 
-def marks_reached(storage: Storage) -> list[int]:
-    """The percents at which people are warned that the used room has reached."""
+def note_marks(storage: Storage) -> None:
+    """
+    Records each mark that the used room has reached and that was not noted yet, and forgets those that are no longer
+    reached. The caller has locked `storage`, and saves it.
+    """
     limit_bytes = max(storage.limit_bytes, 1)
-    return [percent for percent in WARNING_PERCENTS if 100 * storage.used_bytes >= percent * limit_bytes]
-
-
-def _warn(storage: Storage) -> None:
-    """Records each mark that was reached from below, and forgets those that are no longer reached."""
-    reached = marks_reached(storage)
+    reached = [percent for percent in WARNING_PERCENTS if 100 * storage.used_bytes >= percent * limit_bytes]
     for percent in reached:
         if percent > storage.warned_percent:
             StorageWarning.objects.create(

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from django.db import transaction
 from django.db.models import Count, Sum
-from django.db.models.functions import Now
 
 from accounts.models import User
 from workspace.models import AppStorage, Project, Reservation, Storage, StorageWarning
-from workspace.services.room import StorageLimitExceeded, lock_row, marks_reached
+from workspace.services.room import StorageLimitExceeded, lock_row, note_marks
 
 
 @transaction.atomic
@@ -22,7 +21,6 @@ def recount(*, user: User) -> bool:
     """
     storage = lock_row(user)
     before = _counters(storage)
-    Reservation.objects.filter(storage=storage, expires_at__lte=Now()).delete()
     kept = Project.objects.kept().filter(user=user)
     trash = Project.objects.filter(user=user).exclude(deleted_at=None)
     storage.used_bytes, storage.project_count = _totals(kept)
@@ -36,7 +34,7 @@ def recount(*, user: User) -> bool:
             available_bytes=storage.limit_bytes,
             limit_bytes=storage.limit_bytes,
         )
-    storage.warned_percent = max(marks_reached(storage), default=0)  # no warning: nothing was crossed just now
+    note_marks(storage)
     storage.save()
     parts_before = _parts(storage)
     AppStorage.objects.filter(storage=storage).update(used_bytes=0, project_count=0)

@@ -28,10 +28,8 @@ class Command(BaseCommand):
             raise CommandError(f"{user} is a member of staff; say --staff as well if that is meant.")
         if not options["yes"]:
             storage = storage_of(user)
-            self.stdout.write(
-                f"{user} keeps {plural(storage.project_count, 'project')}, and {storage.trash_count} in the trash."
-                " Say --yes to remove them for good."
-            )
+            kept = plural(storage.project_count + storage.trash_count, "project")
+            self.stdout.write(f"{user} keeps {kept}, the trash included. Say --yes to remove them for good.")
             return
         services.delete_member(user=user)
         self.stdout.write(f"The user '{user.user_id}' has no content, name or e-mail here any more.")
