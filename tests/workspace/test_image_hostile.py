@@ -320,6 +320,16 @@ def test_a_picture_that_is_cut_off_is_refused_wherever_it_is_cut(name: str, comp
         assert refused(body[:length], compression).endswith(".")
 
 
+@pytest.mark.parametrize("format", ["GIF", "PNG", "WEBP", "AVIF"])
+def test_what_moves_and_is_cut_off_is_refused_though_its_first_frame_is_whole(format: str) -> None:
+    """Half of a GIF and of a PNG were kept as if they were all."""
+    body = animation(format, 6, (200, 100))
+
+    assert images.keep(body, compression="none", room_bytes=ROOM).body == body
+    for part in (5, 7, 9):
+        assert refused(body[: len(body) * part // 10], "none")
+
+
 @every_way
 @pytest.mark.parametrize("name", wholes())
 def test_a_picture_without_its_last_bytes_is_kept_whole_or_refused(name: str, compression: str) -> None:

@@ -139,6 +139,21 @@ def test_of_the_camera_data_at_most_the_direction_stays(format: str, orientation
 
 
 @changing
+@pytest.mark.parametrize("format", ["JPEG", "WEBP", "AVIF"])
+def test_a_small_picture_that_is_held_upright_by_a_word_keeps_the_word_and_its_coding(
+    format: str, compression: str
+) -> None:
+    body = telling(format, turned_for(photograph((203, 149)), 6), orientation=6, quality=80)
+
+    kept = keep(body, compression)
+
+    assert kept.content_type == FORMATS[format]
+    assert samples(kept.body) == samples(body)
+    assert (kept.width, kept.height) == (203, 149)
+    assert SECRET not in kept.body
+
+
+@changing
 @every_format
 def test_what_is_clean_stays_as_clean_and_small(format: str, compression: str) -> None:
     """A second pass finds nothing more: what was stripped is stripped."""
