@@ -130,16 +130,18 @@ def test_a_text_takes_the_place_of_a_text(alice: User, as_penora: ApiClient) -> 
     assert row(other).version == 1
 
 
+@pytest.mark.parametrize(("maker", "other"), [("penora", "imagegene"), ("imagegene", "penora")])
 def test_the_counter_of_the_app_that_made_it_follows_whoever_edits(
-    alice: User, as_penora: ApiClient, as_imagegene: ApiClient
+    alice: User, as_penora: ApiClient, as_imagegene: ApiClient, maker: str, other: str
 ) -> None:
-    code = code_of(as_penora, content=text(100))
-    codes_of_sizes(as_imagegene, 7, app="imagegene")
+    clients = {"penora": as_penora, "imagegene": as_imagegene}
+    code = code_of(clients[maker], maker, content=text(100))
+    codes_of_sizes(clients[other], 7, app=other)
 
-    edited(as_imagegene, code, content=text(1_000))
+    edited(clients[other], code, content=text(1_000))
 
-    assert counters(alice) == {"all": (1_007, 2), "trash": (0, 0), "penora": (1_000, 1), "imagegene": (7, 1)}
-    assert row(code).app.slug == "penora"
+    assert counters(alice) == {"all": (1_007, 2), "trash": (0, 0), maker: (1_000, 1), other: (7, 1)}
+    assert row(code).app.slug == maker
 
 
 def test_a_picture_takes_the_place_of_a_text_and_the_other_way_round(alice: User, as_penora: ApiClient) -> None:
