@@ -11,7 +11,7 @@ from accounts.models import App, User
 from tests.api.pictures import as_base64, draw
 from tests.api.projects import code_of, counters, deleted, in_trash, restored, row, save, text
 from tests.client import ApiClient
-from workspace.queries import body_of
+from tests.workspace.contents import body_of
 
 MAKER_AND_OTHER = pytest.mark.parametrize(("maker", "other"), [("penora", "imagegene"), ("imagegene", "penora")])
 
