@@ -3,8 +3,8 @@ How small the service keeps pictures, how like the originals, how fast, and how 
 the same run, on one core. Run by `make bench-images`; writes images.md, images.json and images.svg.
 
 Likeness is SSIM (Wang, Bovik, Sheikh, Simoncelli: Image Quality Assessment, 2004) of the luma, with the paper's
-Gaussian window, at the original's size, transparency over white. Times are medians; on a shared machine only their
-ratios, taken in the same run, mean something.
+Gaussian window, at the original's size, transparency over white. Times are medians of processor time; on a shared
+machine only their ratios, taken in the same run, mean something.
 """
 
 from __future__ import annotations
@@ -92,9 +92,9 @@ def measured(body: bytes, runs: int) -> dict[str, dict[str, float]]:
     kept: dict[str, bytes] = {}
     for _ in range(runs):
         for name, encode in ENCODERS.items():
-            start = time.perf_counter()
+            start = time.process_time()
             kept[name] = encode(body)
-            times[name].append(1000 * (time.perf_counter() - start))
+            times[name].append(1000 * (time.process_time() - start))
     return {
         name: {
             "bytes": len(kept[name]),
@@ -166,7 +166,7 @@ def report(result: dict[str, Any]) -> str:
         "# Pictures: bytes, likeness, time",
         "",
         "By `make bench-images`; how it is measured stands in [bench/images.py](../images.py). "
-        "KB are 1,024 bytes, ms one core, decoding included.",
+        "KB are 1,024 bytes, ms of processor time, on one core, decoding included.",
         "",
         "![Bytes and likeness by encoder](images.svg)",
         "",
