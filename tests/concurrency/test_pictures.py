@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import random
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import pytest
@@ -21,16 +22,14 @@ from tests.concurrency.crowd import (
     together,
     waiting_for_a_lock,
 )
-from tests.concurrency.rooms import Caller, give_room, statuses, storage_of, witnessed
+from tests.concurrency.rooms import MEGABYTE, Caller, give_room, statuses, storage_of, witnessed
 from unified.api.models import IdempotencyRecord
 from workspace.content import read_content
 from workspace.models import Project, Reservation
 
-ROOM = 30_000
-
 
 def blurred_noise(seed: int) -> str:
-    """A picture that takes some 24 KB where there is room, and less than 5 where there is none."""
+    """A picture that takes fewer bytes where there is less room, down to some third."""
     small = Image.frombytes("L", (80, 80), random.Random(seed).randbytes(80 * 80))
     file = io.BytesIO()
     small.resize((320, 320), Image.Resampling.BICUBIC).convert("RGB").save(file, "PNG")
@@ -40,12 +39,27 @@ def blurred_noise(seed: int) -> str:
 FIRST, SECOND = blurred_noise(1), blurred_noise(2)
 
 
-@pytest.fixture(scope="module", autouse=True)
-def the_pictures_are_what_these_tests_need() -> None:
-    alone = read_content(FIRST, room_bytes=ROOM).size_bytes
-    assert ROOM * 2 // 3 < alone < ROOM
-    assert read_content(SECOND, room_bytes=ROOM).size_bytes > ROOM - alone
-    assert read_content(SECOND, room_bytes=ROOM - alone).size_bytes <= ROOM - alone
+@cache
+def size_of(picture: str, room_bytes: int, compression: str = "auto") -> int:
+    """What the picture takes where there is so much room."""
+    return read_content(picture, compression=compression, room_bytes=room_bytes).size_bytes
+
+
+@cache
+def tight() -> int:
+    """Room for one of the pictures, and for the other one if it makes do with less than it would take."""
+    alone, smallest = size_of(FIRST, MEGABYTE), size_of(SECOND, 1)
+    room = alone + (smallest + alone) // 2
+    assert size_of(FIRST, room) == alone
+    assert size_of(SECOND, room) > room - alone >= size_of(SECOND, room - alone)
+    return room
+
+
+@pytest.fixture
+def room(alice: User) -> int:
+    """All that Alice has."""
+    give_room(alice, tight())
+    return tight()
 
 
 def keyed(key: str | None) -> dict[str, str]:
@@ -54,7 +68,7 @@ def keyed(key: str | None) -> dict[str, str]:
 
 @pytest.mark.parametrize("keys", [(None, None), ("one", "two")], ids=["without keys", "with keys"])
 def test_two_pictures_that_come_for_the_last_room_are_both_kept(
-    alice: User, by_penora: Caller, by_imagegene: Caller, keys: tuple[str | None, str | None]
+    alice: User, room: int, by_penora: Caller, by_imagegene: Caller, keys: tuple[str | None, str | None]
 ) -> None:
     """
     Both were encoded for all of it before either was written.
@@ -62,7 +76,6 @@ def test_two_pictures_that_come_for_the_last_room_are_both_kept(
     Seen to fail: without the second encoding, or with one for the room as it was seen at first, the second was 413;
     without select_for_update in locked_storage 47,003 bytes were kept in a room of 30,000.
     """
-    give_room(alice, ROOM)
 
     def save_first() -> Any:
         return by_penora.save(FIRST, headers=keyed(keys[0]))
@@ -76,8 +89,8 @@ def test_two_pictures_that_come_for_the_last_room_are_both_kept(
         assert (first.status_code, second.status_code, witness.commits()) == (201, 201, 2)
 
     sizes = [answer.json()["image"]["size_bytes"] for answer in (first, second)]
-    assert sizes[0] > ROOM * 2 // 3
-    assert sizes[0] + sizes[1] == storage_of(alice).used_bytes <= ROOM
+    assert sizes[0] == size_of(FIRST, MEGABYTE)
+    assert sizes[0] + sizes[1] == storage_of(alice).used_bytes <= room
     assert_everything_is_proved()
 
     if keys != (None, None):
@@ -88,7 +101,7 @@ def test_two_pictures_that_come_for_the_last_room_are_both_kept(
 
 
 def test_a_picture_that_is_sent_twice_with_one_key_is_encoded_again_and_kept_once(
-    alice: User, by_penora: Caller, by_imagegene: Caller
+    alice: User, room: int, by_penora: Caller, by_imagegene: Caller
 ) -> None:
     """
     The one that came first has the key, and gives it up to be encoded anew, as somebody else has taken of the room; the
@@ -96,8 +109,8 @@ def test_a_picture_that_is_sent_twice_with_one_key_is_encoded_again_and_kept_onc
 
     Seen to fail: without the second encoding both were 413.
     """
-    give_room(alice, ROOM)
-    text = "x" * 12_000
+    text = "x" * (room - size_of(FIRST, room) * 3 // 4)
+    assert size_of(FIRST, room - len(text)) <= room - len(text)
 
     def save(_: int) -> Any:
         return by_penora.save(FIRST, headers=keyed("once"))
@@ -116,28 +129,27 @@ def test_a_picture_that_is_sent_twice_with_one_key_is_encoded_again_and_kept_onc
     assert sum("Idempotent-Replayed" in answer for answer in answers) == 1
     kept = Project.objects.get(content_type__startswith="image/")
     assert kept.code == answers[0].json()["project_code"]
-    assert storage_of(alice).used_bytes == len(text) + kept.size_bytes <= ROOM
+    assert storage_of(alice).used_bytes == len(text) + kept.size_bytes <= room
     assert_everything_is_proved()
 
 
 def test_a_picture_that_cannot_fit_what_another_has_left_is_refused_for_good(
-    alice: User, by_penora: Caller, by_imagegene: Caller
+    alice: User, room: int, by_penora: Caller, by_imagegene: Caller
 ) -> None:
     """
     The refusal is one of the second encoding, and a late retry with its key does not turn it into a success.
 
-    Seen to fail: without the second encoding the refusal said that 23,513 bytes were needed.
+    Seen to fail: without the second encoding the refusal said what the picture takes where there is room.
     """
-    give_room(alice, ROOM)
 
     def save_picture() -> Any:
         return by_imagegene.save(FIRST, headers=keyed("k"))
 
-    page, refused = one_after_the_other(THE_STORAGE, alice, lambda: by_penora.save("x" * (ROOM - 500)), save_picture)
+    page, refused = one_after_the_other(THE_STORAGE, alice, lambda: by_penora.save("x" * (room - 500)), save_picture)
 
     assert (page.status_code, refused.status_code) == (201, 413)
     assert refused.json()["available_bytes"] == 500
-    assert 500 < refused.json()["needed_bytes"] < ROOM // 3  # the smallest form
+    assert refused.json()["needed_bytes"] == size_of(FIRST, 500) > 500
     by_penora.delete(page.json()["project_code"])
     again = save_picture()
     assert (again.content, again["Idempotent-Replayed"]) == (refused.content, "true")
@@ -149,7 +161,7 @@ def test_a_picture_that_cannot_fit_what_another_has_left_is_refused_for_good(
 def test_a_picture_that_must_be_kept_as_it_is_is_not_made_to_fit(
     alice: User, by_penora: Caller, by_imagegene: Caller, compression: str
 ) -> None:
-    size = read_content(FIRST, compression=compression, room_bytes=ROOM).size_bytes
+    size = size_of(FIRST, MEGABYTE, compression)
     give_room(alice, size)
 
     page, refused = one_after_the_other(
@@ -162,9 +174,8 @@ def test_a_picture_that_must_be_kept_as_it_is_is_not_made_to_fit(
 
 
 def test_a_picture_in_place_of_another_and_a_new_one_share_the_room(
-    alice: User, by_penora: Caller, by_imagegene: Caller
+    alice: User, room: int, by_penora: Caller, by_imagegene: Caller
 ) -> None:
-    give_room(alice, ROOM)
     code = by_penora.keep(100)
     calls: list[Callable[[], Any]] = [
         lambda: by_penora.edit(code, content=FIRST),
@@ -175,15 +186,15 @@ def test_a_picture_in_place_of_another_and_a_new_one_share_the_room(
 
     assert (edited.status_code, saved.status_code) == (200, 201)
     together_bytes = edited.json()["image"]["size_bytes"] + saved.json()["size_bytes"]
-    assert together_bytes == storage_of(alice).used_bytes <= ROOM
+    assert together_bytes == storage_of(alice).used_bytes <= room
     assert edited.json()["project"]["etag"] == f'"{code}-2"'
     assert_everything_is_proved()
 
 
 def test_a_crowd_of_pictures_and_texts_never_passes_the_limit(
-    alice: User, by_penora: Caller, by_imagegene: Caller
+    alice: User, room: int, by_penora: Caller, by_imagegene: Caller
 ) -> None:
-    give_room(alice, 2 * ROOM)
+    give_room(alice, 2 * tight())
 
     def save(index: int) -> Any:
         caller = (by_penora, by_imagegene)[index % 2]
@@ -218,14 +229,13 @@ def hold_of(caller: Caller, storage_bytes: int) -> str:
 
 @pytest.mark.parametrize("held_first", [True, False], ids=["held first", "held second"])
 def test_a_picture_uses_the_room_of_its_hold_and_another_what_is_beside_it(
-    alice: User, by_penora: Caller, by_imagegene: Caller, held_first: bool
+    alice: User, room: int, by_penora: Caller, by_imagegene: Caller, held_first: bool
 ) -> None:
     """
     Seen to fail: without queries.reserved_by in the view the picture was encoded for the rest, in 6,398 bytes of the
     23,513 that were reserved for it; without release_room in save_paid_project one of the two was 413.
     """
-    give_room(alice, ROOM)
-    alone = read_content(FIRST, room_bytes=ROOM).size_bytes
+    alone = size_of(FIRST, room)
     hold_id = hold_of(by_imagegene, alone)
     calls = {
         "held": lambda: by_imagegene.save(FIRST, hold_id=hold_id),
@@ -238,7 +248,7 @@ def test_a_picture_uses_the_room_of_its_hold_and_another_what_is_beside_it(
     assert statuses(list(answers.values())) == {201: 2}
     assert answers["held"].json()["size_bytes"] == alone
     assert answers["held"].json()["charge"]["credits_deducted"] == 3
-    assert answers["other"].json()["size_bytes"] <= ROOM - alone
+    assert answers["other"].json()["size_bytes"] <= room - alone
     assert (storage_of(alice).reserved_bytes, Reservation.objects.count()) == (0, 0)
     assert_everything_is_proved()
 
@@ -252,7 +262,7 @@ def test_a_crowd_that_fills_the_rest_leaves_the_room_of_a_hold(
     Seen to fail: without release_room in save_paid_project none of the five did: 413, for want of the room that was
     reserved for them.
     """
-    give_room(alice, ROOM)
+    give_room(alice, 30_000)
     hold_id = hold_of(by_imagegene, 21_000)
 
     def save(index: int) -> Any:
@@ -264,5 +274,5 @@ def test_a_crowd_that_fills_the_rest_leaves_the_room_of_a_hold(
 
     assert statuses(answers[1::2]) == {201: 1, 409: 4}
     assert statuses(answers[0::2]) == {201: 3, 413: 3}
-    assert storage_of(alice).used_bytes == ROOM
+    assert storage_of(alice).used_bytes == 30_000
     assert_everything_is_proved()
