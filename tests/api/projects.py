@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
-from django.db import connection
+from django.db import connection, transaction
 
 from accounts.models import User
 from tests.client import ApiClient
@@ -79,3 +81,11 @@ def in_trash(client: ApiClient) -> list[str]:
     assert answer["total_count"] == len(answer["projects"])
     assert answer["total_bytes"] == sum(item["size_bytes"] for item in answer["projects"])
     return [item["code"] for item in answer["projects"]]
+
+
+@contextmanager
+def undone() -> Iterator[None]:
+    """What happens in here has not happened afterwards: each example starts from nothing."""
+    with transaction.atomic():
+        yield
+        transaction.set_rollback(True)

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.db import transaction
 from django.db.models import Sum
 from django.db.models.functions import Now
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from accounts.models import App, User
-from tests.api.projects import counters
+from tests.api.projects import counters, undone
 from tests.workspace.test_storage import keep
 from workspace import services
 from workspace.models import Project
@@ -75,14 +72,6 @@ def test_a_thousand_projects_are_chosen_from_at_once() -> None:
 
 
 # --- through the service ---------------------------------------------------------------------------------------------
-
-
-@contextmanager
-def undone() -> Iterator[None]:
-    """What happens in here has not happened afterwards: each example starts from nothing."""
-    with transaction.atomic():
-        yield
-        transaction.set_rollback(True)
 
 
 @st.composite

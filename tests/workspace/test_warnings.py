@@ -13,10 +13,9 @@ from hypothesis import strategies as st
 
 from accounts.models import App, Plan, User
 from tests.api.conftest import tripwire
-from tests.api.projects import counters
+from tests.api.projects import counters, undone
 from tests.credits.books import database_time
 from tests.workspace.contents import content_of
-from tests.workspace.test_cleanup import undone
 from tests.workspace.test_storage import CHECK_VIOLATION, keep, refused
 from unified import services as unified
 from workspace import services
