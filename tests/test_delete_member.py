@@ -215,7 +215,10 @@ def test_they_are_on_the_default_plan_with_its_room(alice: User) -> None:
     assert Storage.objects.get(user=alice).limit_bytes == member.plan.storage_limit_bytes
 
 
-def test_nobody_else_is_touched(alice: User, bob: User) -> None:
+def test_nobody_else_is_touched(alice: User, bob: User, as_penora: ApiClient) -> None:
+    spent = {"user_id": "bob", "amount": 1, "app_name": "penora", "description": "A page"}
+    assert as_penora.post("deduct-credits", spent, headers={"Idempotency-Key": "bobs"}).status_code == 200
+
     def of_bob() -> tuple[dict[str, Any], list[int]]:
         kept = ProjectContent.objects.filter(project__user=bob)
         return {**everything_of(bob), "keys": None}, list(kept.values_list("pk", flat=True))
@@ -225,6 +228,7 @@ def test_nobody_else_is_touched(alice: User, bob: User) -> None:
     services.delete_member(user=alice)
 
     assert of_bob() == before
+    assert as_penora.post("deduct-credits", spent, headers={"Idempotency-Key": "bobs"})["Idempotent-Replayed"] == "true"
 
 
 def test_doing_it_again_changes_nothing(alice: User) -> None:

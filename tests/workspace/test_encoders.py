@@ -187,6 +187,29 @@ def test_a_conversion_too_many_is_a_503_and_what_needs_none_is_served(
     assert as_penora.get(path_of(code), format="jpeg").content == jpeg.content
 
 
+def test_who_looks_waits_for_a_place_in_line(alice: User, as_penora: ApiClient, settings: Any) -> None:
+    """An `<img>` does not ask again."""
+    code = saved(as_penora, draw("AVIF"))
+    with line_of(settings, cores=1, queue=1), background() as start:
+        with encoders.turn_to_convert():
+            looks = [start(lambda: as_penora.get(path_of(code), format="jpeg")) for _ in range(3)]
+            until_in_line(2, "convert")
+            assert not any(look.done() for look in looks)
+        assert [look.result().status_code for look in looks] == [200, 200, 200]
+    assert in_line("convert") == 0
+
+
+def test_who_looks_and_who_saves_stand_in_each_others_way_nowhere(
+    alice: User, as_penora: ApiClient, one_core: None
+) -> None:
+    code = saved(as_penora, draw("AVIF"))
+
+    with encoders.turn_to_convert():
+        assert as_penora.post("save-project", picture()).status_code == 201
+    with encoders.turn():
+        assert as_penora.get(path_of(code), format="jpeg").status_code == 200
+
+
 def test_texts_and_everything_else_go_on_beside(alice: User, as_penora: ApiClient, one_core: None) -> None:
     with encoders.turn():
         assert saved(as_penora, "A text")

@@ -23,16 +23,16 @@ def line_of(settings: Any, *, cores: int, queue: int) -> Iterator[None]:
         encoders._semaphores.cache_clear()
 
 
-def in_line() -> int:
-    """How many encode or wait for it."""
-    _, line = encoders._semaphores("keep")
+def in_line(what: str = "keep") -> int:
+    """How many encode or wait for it: of those who save, or of those who "convert"."""
+    _, line = encoders._semaphores(what)
     length: int = line._initial_value - line._value  # type: ignore[attr-defined]
     return length
 
 
-def until_in_line(count: int) -> None:
+def until_in_line(count: int, what: str = "keep") -> None:
     """Returns once so many encode or wait for it."""
     deadline = time.monotonic() + PATIENCE_SECONDS
-    while in_line() != count:
-        assert time.monotonic() < deadline, f"{count} should be in line, but {in_line()} are"
+    while in_line(what) != count:
+        assert time.monotonic() < deadline, f"{count} should be in line, but {in_line(what)} are"
         time.sleep(0.002)
