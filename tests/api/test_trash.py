@@ -343,3 +343,14 @@ def test_nobody_by_this_id_has_no_trash(alice: User, as_penora: ApiClient) -> No
     for response in (as_penora.get("trash", user_id="nobody"), as_penora.delete("trash", user_id="nobody")):
         assert (response.status_code, response.json()["code"]) == (404, "user_not_found")
         assert response.json()["user_id"] == "nobody"
+
+
+def test_a_misspelt_parameter_does_not_empty_the_trash(alice: User, as_penora: ApiClient) -> None:
+    code = code_of(as_penora)
+    deleted(as_penora, code)
+    before = everything_of(alice)
+
+    response = as_penora.delete("trash", user_id="alice", project_code=code)
+
+    assert (response.status_code, list(response.json()["fields"])) == (400, ["project_code"])
+    assert everything_of(alice) == before

@@ -211,6 +211,12 @@ class EditProjectInput(serializers.Serializer[Any]):
 class TrashQuery(UserQuery):
     code = TextField(max_length=CODE_MAX_LENGTH, required=False, help_text="One project of it; all, if left out.")
 
+    def to_internal_value(self, data: Any) -> Any:
+        # A misspelt `code` would be passed over, and all of the trash be gone for good.
+        for name in set(data) - set(self.fields):
+            raise serializers.ValidationError({name: ["There is no such parameter here."]})
+        return super().to_internal_value(data)
+
 
 class ContentQuery(serializers.Serializer[Any]):
     user_id = user_id_field(required=False)
