@@ -23,7 +23,7 @@ from workspace.models import Project, Storage
 def noise() -> str:
     """A picture that is kept in more bytes where there is more room."""
     file = io.BytesIO()
-    Image.effect_noise((512, 512), 60).convert("RGB").save(file, "PNG")
+    Image.effect_noise((256, 256), 60).resize((1024, 1024), Image.Resampling.BICUBIC).convert("RGB").save(file, "PNG")
     return as_base64(file.getvalue())
 
 

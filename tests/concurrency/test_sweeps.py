@@ -80,7 +80,7 @@ def test_four_sweeps_beside_traffic_enter_each_lot_and_end_each_hold_once(
     assert set(Storage.objects.values_list("reserved_bytes", flat=True)) == {0}
     assert set(Account.objects.values_list("balance", "held", "in_lots")) == {(47, 0, 0)}
     assert_everything_is_proved()
-    assert sweep().startswith("0 accounts settled, 0 workspaces freed of reservations, plan credits given to 0,")
+    assert sweep().startswith("0 accounts settled, 0 workspaces freed of reservations and 0 of old trash, plan credits")
 
 
 def test_sweeps_and_others_that_give_a_plan_s_credits_give_them_once_a_period(
