@@ -136,6 +136,18 @@ def test_someone_whom_no_app_has_met_can_be_put_on_a_plan(alice: User) -> None:
     assert Storage.objects.get(user=bob).limit_bytes == 10 * MEGABYTE
 
 
+def test_who_has_been_deleted_is_put_on_no_plan(alice: User) -> None:
+    """Seen to fail: the command ended with a traceback."""
+    services.delete_member(user=alice)
+    before = rows_of(alice)
+
+    with pytest.raises(CommandError, match=r"The user 'alice' has been deleted\."):
+        setplan("alice", "plus")
+
+    assert rows_of(alice) == before
+    assert User.objects.get(pk=alice.pk).plan.slug == "free"
+
+
 # --- the command -----------------------------------------------------------------------------------------------------
 
 

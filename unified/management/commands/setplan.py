@@ -8,6 +8,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from accounts.models import Plan
 from accounts.queries import find_user
+from accounts.services import UserHasLeft
 from unified import services
 from unified.api.figures import megabytes_text
 from workspace.services import StorageLimitExceeded
@@ -35,4 +36,6 @@ class Command(BaseCommand):
                 f"They keep or have reserved {megabytes_text(refusal.needed_bytes)} MB, and the plan has room for"
                 f" {megabytes_text(refusal.limit_bytes)} MB."
             ) from None
+        except UserHasLeft:
+            raise CommandError(f"The user '{user.user_id}' has been deleted.") from None
         self.stdout.write(f"{member} is on the plan '{plan.slug}' since {member.plan_since:%Y-%m-%d %H:%M} UTC.")
