@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db.models.functions import Now
 
 from accounts.models import User
 from credits.models import Hold
@@ -14,6 +16,7 @@ from tests.concurrency.books import assert_everything_is_proved, deadlocks
 from tests.concurrency.crowd import THE_ACCOUNT, THE_STORAGE, one_after_the_other, together
 from tests.concurrency.rooms import Caller, storage_of
 from unified import services
+from workspace import services as workspace
 from workspace.models import AppStorage, Project, Reservation, StorageWarning
 
 
@@ -132,6 +135,26 @@ def test_what_comes_before_a_deletion_of_the_person_is_done_and_removed(
     done, left = one_after_the_other(lock, alice, lambda: deed(by_penora), lambda: leave(alice))
 
     assert (done.status_code, type(left)) == (201, User)
+    assert_nothing_is_left(alice)
+
+
+@pytest.mark.parametrize("tidy", [workspace.purge_due_trash, workspace.release_due_room])
+def test_a_sweep_that_has_found_somebody_who_then_leaves_has_nothing_to_do_for_them(
+    alice: User, by_penora: Caller, tidy: Callable[..., int]
+) -> None:
+    """
+    Seen to fail: with the question whether the person has left asked of the sweep, too, it failed with UserHasLeft,
+    and said that somebody was left undone.
+    """
+    by_penora.delete(by_penora.keep(50))
+    reserve(by_penora, storage_bytes=1_000)
+    Project.objects.exclude(deleted_at=None).update(deleted_at=Now() - timedelta(days=8))
+    Reservation.objects.update(expires_at=Now())
+
+    left, tidied = one_after_the_other(THE_STORAGE, alice, lambda: leave(alice), lambda: int(tidy(user=alice)))
+
+    assert isinstance(left, User)
+    assert tidied == 0
     assert_nothing_is_left(alice)
 
 

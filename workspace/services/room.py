@@ -87,10 +87,9 @@ def release_room(*, user: User, reservation_id: UUID) -> None:
 @transaction.atomic
 def release_due_room(*, user: User) -> bool:
     """Gives back what reservations whose time is over still claim; whether there was any. Locks: the storage row."""
-    before = Reservation.objects.filter(storage=user.pk, expires_at__lte=Now()).exists()
-    if before:
-        locked_storage(user)
-    return before
+    if not Reservation.objects.filter(storage=user.pk, expires_at__lte=Now()).exists():
+        return False
+    return _remove_due(lock_row(user))
 
 
 def users_with_due_room(*, after_id: int = 0, limit: int) -> list[User]:
@@ -117,17 +116,8 @@ def locked_storage(user: User) -> Storage:
     storage = lock_row(user)
     require_present(user=user)
     if storage.reserved_bytes:
-        _remove(storage, Reservation.objects.filter(storage=storage, expires_at__lte=Now()))
+        _remove_due(storage)
     return storage
-
-
-def locked_row(user: User) -> Storage:
-    """The same as it stands, for whoever cannot rely on its counters."""
-    try:
-        return Storage.objects.select_for_update().get(user=user)
-    except Storage.DoesNotExist:
-        open_storage(user=user)
-        return Storage.objects.select_for_update().get(user=user)
 
 
 def require_room(storage: Storage, size_bytes: int, *, given_up_bytes: int = 0) -> None:
@@ -209,11 +199,19 @@ def note_marks(storage: Storage) -> None:
     storage.warned_percent = max(reached, default=0)
 
 
-def _remove(storage: Storage, reservations: QuerySet[Reservation]) -> None:
-    """Removes reservations and what they claim. `storage` must be locked by the caller."""
+def _remove_due(storage: Storage) -> bool:
+    """Removes reservations whose time is over; whether there was any. `storage` must be locked by the caller."""
+    return _remove(storage, Reservation.objects.filter(storage=storage, expires_at__lte=Now()))
+
+
+def _remove(storage: Storage, reservations: QuerySet[Reservation]) -> bool:
+    """
+    Removes reservations and what they claim; whether there was any. `storage` must be locked by the caller.
+    """
     gone = list(reservations)
     if gone:
         Reservation.objects.filter(pk__in=[reservation.pk for reservation in gone]).delete()
         # Never below 0, whatever the counter said: a wrong one is for `recount`, and must not stop every save.
         storage.reserved_bytes = max(0, storage.reserved_bytes - sum(reservation.size_bytes for reservation in gone))
         storage.save(update_fields=["reserved_bytes"])
+    return bool(gone)

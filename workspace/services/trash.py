@@ -16,7 +16,15 @@ from accounts.models import User
 from workspace import codes
 from workspace.models import Project, Storage
 from workspace.services.projects import ProjectNotFound, require_a_place, require_project
-from workspace.services.room import Change, bound_trash, count, locked_storage, remove_for_good, require_room
+from workspace.services.room import (
+    Change,
+    bound_trash,
+    count,
+    lock_row,
+    locked_storage,
+    remove_for_good,
+    require_room,
+)
 
 
 @transaction.atomic
@@ -95,7 +103,7 @@ def empty_trash(*, user: User, code: str | None = None) -> tuple[Change, Storage
 @transaction.atomic
 def purge_due_trash(*, user: User) -> int:
     """Removes for good what has been in the trash for too long; how many projects. Locks: the storage row."""
-    storage = locked_storage(user)
+    storage = lock_row(user)  # whoever has left meanwhile keeps nothing, and is no trouble
     due = Project.objects.past_undo().filter(user=user).only("id", "size_bytes")
     return remove_for_good(storage, list(due)).projects
 
