@@ -15,7 +15,7 @@ from django.template.response import TemplateResponse
 from django.utils import timezone
 
 from accounts import services
-from accounts.models import App, AppKey, Plan, User
+from accounts.models import App, AppKey, AuditEntry, Client, Plan, SpentCode, User
 
 RIGHTS = ("is_staff", "is_superuser", "groups", "user_permissions")
 
@@ -48,6 +48,7 @@ class UserAdmin(DjangoUserAdmin):
     search_help_text = "User id, name or e-mail"
     ordering = ("-id",)
     readonly_fields = ("date_joined", "last_login")
+    actions = ("cut_off",)
     fieldsets = (
         (None, {"fields": ("user_id", "username", "email", "plan", "date_joined", "last_login")}),
         ("Access", {"fields": ("password", "is_active", "is_staff", "is_superuser", "groups", "user_permissions")}),
@@ -57,6 +58,35 @@ class UserAdmin(DjangoUserAdmin):
         # The id is who the person is: keys, tokens and the identity provider all name it.
         fields = (*self.readonly_fields, "user_id", "plan")
         return fields if request.user.is_superuser else (*fields, *RIGHTS)
+
+    @transaction.atomic
+    def save_model(self, request: Any, obj: User, form: Any, change: bool) -> None:
+        is_active = obj.is_active
+        if change and "is_active" in form.changed_data:
+            obj.is_active = form.initial["is_active"]  # the service does it, with all that goes with it
+        super().save_model(request, obj, form, change)
+        if change and "is_active" in form.changed_data:
+            services.set_active(user=obj, is_active=is_active, actor=request.user)
+            obj.is_active = is_active
+        elif "password" in form.changed_data:
+            services.cut_off(user=obj, actor=request.user)
+
+    @transaction.atomic
+    def save_related(self, request: Any, form: Any, formsets: Any, change: bool) -> None:
+        before = {name: _told(form.initial[name]) for name in RIGHTS if name in form.changed_data}
+        super().save_related(request, form, formsets, change)
+        after = {name: _told(form.cleaned_data[name]) for name in before}
+        services.note_access_change(user=form.instance, actor=request.user, before=before, after=after)
+
+    @admin.action(description="Sign out everywhere", permissions=["change"])
+    def cut_off(self, request: Any, queryset: QuerySet[User]) -> None:
+        for user in queryset:
+            if not self.has_change_permission(request, user):
+                messages.error(request, f"{user} is a superuser; only another one can sign them out.")
+                continue
+            services.cut_off(user=user, actor=request.user)
+            self.log_change(request, user, "Signed out everywhere.")
+            messages.success(request, f"{user} is signed out everywhere.")
 
     def has_add_permission(self, request: Any) -> bool:
         return False  # people join through the API, staff through 'manage.py createsuperuser'
@@ -111,11 +141,11 @@ class AppAdmin(admin.ModelAdmin):
 
 @admin.register(AppKey)
 class AppKeyAdmin(admin.ModelAdmin):
-    list_display = ("key_id", "app", "label", "state", "created_at", "expires_at", "last_used_at")
+    list_display = ("key_id", "app", "label", "scopes", "state", "created_at", "expires_at", "last_used_at")
     list_filter = ("app", "mode")
     list_select_related = ("app", "replaced_by")
     search_fields = ("key_id", "label")
-    fields = ("app", "label", "mode", "expires_at")
+    fields = ("app", "label", "mode", "scopes", "expires_at")
     actions = ("rotate", "revoke")
 
     @admin.display(description="state")
@@ -131,7 +161,14 @@ class AppKeyAdmin(admin.ModelAdmin):
 
     @transaction.atomic
     def save_model(self, request: Any, obj: AppKey, form: Any, change: bool) -> None:
-        key, text = services.create_key(app=obj.app, label=obj.label, mode=obj.mode, expires_at=obj.expires_at)
+        key, text = services.create_key(
+            app=obj.app,
+            label=obj.label,
+            mode=obj.mode,
+            expires_at=obj.expires_at,
+            scopes=obj.scopes,
+            actor=request.user,
+        )
         obj.pk, obj.key_id = key.pk, key.key_id
         request.made_keys = [(key, text)]
 
@@ -144,7 +181,7 @@ class AppKeyAdmin(admin.ModelAdmin):
         for key in queryset:
             try:
                 with transaction.atomic():
-                    made.append(services.rotate_key(key_id=key.key_id, overlap=timedelta(days=1)))
+                    made.append(services.rotate_key(key_id=key.key_id, overlap=timedelta(days=1), actor=request.user))
                     self.log_change(request, key, f"Rotated; the new key is {made[-1][0].key_id}.")
             except services.KeyNotActive as refusal:
                 refusals.append(str(refusal))
@@ -154,7 +191,7 @@ class AppKeyAdmin(admin.ModelAdmin):
     def revoke(self, request: Any, queryset: QuerySet[AppKey]) -> None:
         for key in queryset:
             with transaction.atomic():
-                services.revoke_key(key_id=key.key_id)
+                services.revoke_key(key_id=key.key_id, actor=request.user)
                 self.log_change(request, key, "Revoked.")
             messages.success(request, f"Key {key.key_id} no longer works.")
 
@@ -162,3 +199,128 @@ class AppKeyAdmin(admin.ModelAdmin):
         """The page with the new keys: the answer itself, since a message would be kept in a cookie or the session."""
         context = {**self.admin_site.each_context(request), "title": "New key", "made": made, "refusals": refusals}
         return TemplateResponse(request, "admin/accounts/appkey/shown_once.html", context)
+
+
+class ClientAdmin(admin.ModelAdmin):
+    """Registered by the library whose model it is, as the settings tell it to (so are the four below)."""
+
+    list_display = ("name", "app", "client_id", "client_type", "skip_authorization", "created")
+    list_filter = ("app", "client_type", "skip_authorization")
+    list_select_related = ("app",)
+    search_fields = ("name", "client_id")
+    fields = (
+        "app",
+        "name",
+        "client_id",
+        "client_type",
+        "skip_authorization",
+        "redirect_uris",
+        "post_logout_redirect_uris",
+        "allowed_origins",
+        "created",
+        "updated",
+    )
+    actions = ("new_secret",)
+
+    def get_readonly_fields(self, request: Any, obj: Client | None = None) -> Any:
+        fixed = ("client_id", "created", "updated")
+        return ("app", "name", *fixed) if obj else fixed
+
+    def get_form(self, request: Any, obj: Client | None = None, change: bool = False, **kwargs: Any) -> Any:
+        labels = {"skip_authorization": "first-party"}
+        help_texts = {
+            "skip_authorization": "One of our own apps: people are not asked whether it may act for them.",
+            "redirect_uris": "Where people are sent back to after signing in, exactly; with spaces between.",
+            "post_logout_redirect_uris": "Where they are sent back to after signing out.",
+            "allowed_origins": "Whose pages may call the API, such as https://app.example; with spaces between.",
+            "client_type": "Confidential: a server, which can keep a secret. Public: a page or a phone.",
+        }
+        return super().get_form(request, obj, change=change, labels=labels, help_texts=help_texts, **kwargs)
+
+    def save_form(self, request: Any, form: Any, change: bool) -> Any:
+        return form.save(commit=False)
+
+    @transaction.atomic
+    def save_model(self, request: Any, obj: Client, form: Any, change: bool) -> None:
+        client, secret, _ = services.register_client(
+            app=obj.app,
+            name=obj.name,
+            redirect_uris=obj.redirect_uris.split(),
+            post_logout_redirect_uris=obj.post_logout_redirect_uris.split(),
+            allowed_origins=obj.allowed_origins.split(),
+            confidential=obj.client_type == Client.CLIENT_CONFIDENTIAL,
+            first_party=obj.skip_authorization,
+            actor=request.user,
+        )
+        obj.pk, obj.client_id = client.pk, client.client_id
+        request.made_secrets = [(client, secret)] if secret else []
+
+    def response_add(self, request: Any, obj: Client, post_url_continue: str | None = None) -> Any:
+        return self._shown_once(request) or super().response_add(request, obj, post_url_continue)
+
+    def response_change(self, request: Any, obj: Client) -> Any:
+        return self._shown_once(request) or super().response_change(request, obj)
+
+    @admin.action(description="New secret: the old one ends at once", permissions=["change"])
+    def new_secret(self, request: Any, queryset: QuerySet[Client]) -> Any:
+        made = []
+        for client in queryset:
+            if client.client_type != Client.CLIENT_CONFIDENTIAL:
+                messages.error(request, f"{client} is public, and has no secret.")
+                continue
+            with transaction.atomic():
+                made.append((client, services.renew_secret(client=client, actor=request.user)))
+                self.log_change(request, client, "New secret.")
+        request.made_secrets = made
+        return self._shown_once(request)
+
+    def has_delete_permission(self, request: Any, obj: Client | None = None) -> bool:
+        return False  # take away its addresses, or switch the app off: its tokens and its history name it
+
+    def _shown_once(self, request: Any) -> Any | None:
+        """The page with new secrets, if there are any: the answer itself, and nowhere else."""
+        if not request.made_secrets:
+            return None
+        context = {**self.admin_site.each_context(request), "title": "New secret", "made": request.made_secrets}
+        return TemplateResponse(request, "admin/accounts/client/shown_once.html", context)
+
+
+@admin.register(AuditEntry)
+class AuditEntryAdmin(ReadOnlyAdmin):
+    list_display = ("created_at", "event", "actor", "subject", "app", "ip", "request_id")
+    list_filter = ("event", "app", "created_at")
+    list_select_related = ("actor", "subject", "app")
+    search_fields = ("subject__user_id", "actor__user_id", "request_id", "details")
+    search_help_text = "User id, request id, or anything in the details"
+    show_full_result_count = False
+
+
+@admin.register(SpentCode)
+class SpentCodeAdmin(ReadOnlyAdmin):
+    list_display = ("client", "token_family", "created_at")
+    list_select_related = ("client",)
+    exclude = ("digest",)
+
+
+class TokenAdmin(ReadOnlyAdmin):
+    """Who holds what until when. The tokens themselves are kept by their digest alone, and not shown."""
+
+    list_display: tuple[str, ...] = ("id", "user", "application", "scope", "created", "expires")
+    list_select_related = ("user", "application")
+    search_fields = ("user__user_id",)
+    search_help_text = "User id"
+    exclude = ("token", "token_checksum")
+    show_full_result_count = False
+
+
+class RefreshTokenAdmin(TokenAdmin):
+    list_display = ("id", "user", "application", "created", "revoked")
+
+
+class GrantAdmin(TokenAdmin):
+    exclude = ("code", "code_challenge")
+
+
+def _told(value: Any) -> Any:
+    """A right as the audit has it: names for groups and permissions."""
+    return value if isinstance(value, bool) else sorted(str(item) for item in value)

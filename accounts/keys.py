@@ -31,14 +31,14 @@ def generate(*, mode: str) -> tuple[str, ParsedKey]:
     key_id = "".join(secrets.choice(ALPHABET) for _ in range(ID_LENGTH))
     secret = "".join(secrets.choice(ALPHABET) for _ in range(SECRET_LENGTH))
     body = f"uni_{mode}_{key_id}_{secret}"
-    text = f"{body}_{_checksum(body)}"
+    text = f"{body}_{checksum(body)}"
     return text, ParsedKey(key_id=key_id, digest=hashlib.sha256(text.encode()).digest())
 
 
 def parse(text: str) -> ParsedKey | None:
     """What `text` says if it is a well-formed key with a right checksum, else None. Asks no database."""
     match = _KEY.fullmatch(text)
-    if match is None or match[4] != _checksum(match[1]):
+    if match is None or match[4] != checksum(match[1]):
         return None
     return ParsedKey(key_id=match[2], digest=hashlib.sha256(text.encode()).digest())
 
@@ -48,5 +48,5 @@ def same_digest(one: bytes, other: bytes) -> bool:
     return hmac.compare_digest(one, other)
 
 
-def _checksum(body: str) -> str:
+def checksum(body: str) -> str:
     return f"{zlib.crc32(body.encode()):08x}"

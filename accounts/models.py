@@ -1,24 +1,30 @@
 """
 Who there is: people, the apps that serve them, the keys those apps call with, and the plans people are on.
 
-Kept here: a `user_id` names one person for ever (it is the subject that the identity provider gives them), and a key's
-secret is never stored, only its digest.
+Kept here: a `user_id` names one person for ever (it is the subject that the identity provider gives them), a key's
+secret is never stored, only its digest, and what is written down of who did what to whose access stays.
 """
 
 from __future__ import annotations
 
 from datetime import datetime
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from django.contrib.auth.models import AbstractBaseUser, BaseUserManager, PermissionsMixin
+from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, RegexValidator
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
+from django.utils.crypto import salted_hmac
+from oauth2_provider.models import AbstractApplication
+
+from accounts import scopes
 
 MAX_MONTHLY_CREDITS = 1_000_000  # what one entry can bring in
 USER_ID_MAX_LENGTH = 255
 LABEL_MAX_LENGTH = 100
+ALL_KEY_SCOPES = scopes.written(scopes.KEY_SCOPES)
 
 # A slug becomes part of key names in answers (`<slug>_projects`, `<slug>_mb`), so it has to be a plain identifier and
 # must not collide with the names that are there already.
@@ -73,7 +79,7 @@ class UserManager(BaseUserManager["User"]):
         return user
 
 
-class User(AbstractBaseUser, PermissionsMixin):
+class User(AbstractBaseUser, PermissionsMixin):  # type: ignore[django-manager-missing]  # the library's base class is unknown to mypy
     """A person, or a member of staff. Made by `services.get_or_create_user`; staff by `createsuperuser`."""
 
     user_id = models.CharField(
@@ -98,6 +104,9 @@ class User(AbstractBaseUser, PermissionsMixin):
     )
     is_staff = models.BooleanField(default=False, help_text="May sign in to the admin.")
     date_joined = models.DateTimeField(db_default=Now(), editable=False)
+    session_epoch = models.PositiveIntegerField(
+        default=0, db_default=0, editable=False, help_text="Counted up to end every session of the person at once."
+    )
 
     objects = UserManager()
 
@@ -111,6 +120,12 @@ class User(AbstractBaseUser, PermissionsMixin):
     def __str__(self) -> str:
         return f"{self.username} ({self.user_id})"
 
+    def _get_session_auth_hash(self, secret: str | None = None) -> str:
+        """What a session has to know to go on: the password as Django has it, and the count of the sessions ended."""
+        return salted_hmac(
+            "accounts.User.session", f"{self.password}{self.session_epoch}", secret=secret, algorithm="sha256"
+        ).hexdigest()
+
     def get_full_name(self) -> str:
         return self.username
 
@@ -118,7 +133,7 @@ class User(AbstractBaseUser, PermissionsMixin):
         return self.username
 
 
-class App(models.Model):
+class App(models.Model):  # type: ignore[django-manager-missing]
     """An app that shares the pool and the workspace. Adding a row is all it takes for a further app to join."""
 
     slug = models.CharField(
@@ -169,6 +184,13 @@ class AppKey(models.Model):
     label = models.CharField(
         max_length=LABEL_MAX_LENGTH, help_text="Where the key is used, so that it can be found again."
     )
+    scopes = models.CharField(
+        max_length=200,
+        blank=True,
+        default=ALL_KEY_SCOPES,
+        db_default=ALL_KEY_SCOPES,
+        help_text=f"What the key may do, with spaces between: {ALL_KEY_SCOPES}",
+    )
     created_at = models.DateTimeField(db_default=Now(), editable=False)
     expires_at = models.DateTimeField(null=True, blank=True)
     revoked_at = models.DateTimeField(null=True, blank=True, editable=False)
@@ -186,6 +208,12 @@ class AppKey(models.Model):
     def __str__(self) -> str:
         return f"{self.key_id} ({self.label})"
 
+    def clean(self) -> None:
+        unknown = scopes.parse(self.scopes) - set(scopes.KEY_SCOPES)
+        if unknown:
+            raise ValidationError({"scopes": f"There is no scope '{min(unknown)}'."})
+        self.scopes = scopes.written(scopes.parse(self.scopes))
+
     def state(self, now: datetime) -> str:
         """`active`, `rotating` (replaced, in its overlap), `expired` or `revoked`, as of `now`."""
         if self.revoked_at is not None:
@@ -193,3 +221,102 @@ class AppKey(models.Model):
         if self.expires_at is not None and self.expires_at <= now:
             return "expired"
         return "active" if self.replaced_by_id is None else "rotating"
+
+
+class ClientManager(models.Manager["Client"]):
+    def get_queryset(self) -> models.QuerySet[Client]:
+        return super().get_queryset().select_related("app")  # each use asks whether the app is still switched on
+
+    def get_by_natural_key(self, client_id: str) -> Client:
+        return self.get(client_id=client_id)
+
+
+class Client(AbstractApplication):  # type: ignore[misc]  # the library has no types
+    """
+    An app as OpenID Connect knows it: the id (and, for a server, the secret) with which it sends people here to sign
+    in, and the addresses that they may be sent back to. Its tokens act as `app`. Only the authorization code flow
+    exists here, with PKCE and RS256 (RFC 9700, section 2.1).
+    """
+
+    app = models.ForeignKey(App, on_delete=models.PROTECT, related_name="clients")
+
+    objects = ClientManager()
+
+    class Meta(AbstractApplication.Meta):  # type: ignore[misc]
+        verbose_name = "OpenID Connect client"
+        ordering = ("id",)
+        constraints: ClassVar = [
+            models.CheckConstraint(
+                condition=Q(authorization_grant_type=AbstractApplication.GRANT_AUTHORIZATION_CODE),
+                name="client_uses_the_code_flow",
+            ),
+            models.CheckConstraint(
+                condition=Q(algorithm=AbstractApplication.RS256_ALGORITHM), name="client_is_signed_for_with_rs256"
+            ),
+            models.CheckConstraint(condition=Q(hash_client_secret=True), name="client_secret_is_kept_as_a_digest"),
+        ]
+
+    def is_usable(self, request: Any) -> bool:
+        """Asked by the library before any use."""
+        return bool(self.app.is_active)
+
+    def addresses(self) -> list[str]:
+        """Everywhere that a person may be sent back to."""
+        return [*self.redirect_uris.split(), *self.post_logout_redirect_uris.split()]
+
+
+class SpentCode(models.Model):
+    """
+    An authorization code that was exchanged, by its SHA-256, and the family of tokens that came of it: whoever brings
+    the code again has stolen it, or was stolen from, and the family ends (RFC 6749, section 4.1.2).
+    """
+
+    digest = models.BinaryField(max_length=32, unique=True)
+    client = models.ForeignKey(Client, on_delete=models.CASCADE, related_name="+")
+    token_family = models.UUIDField()
+    created_at = models.DateTimeField(db_default=Now(), db_index=True)
+
+    def __str__(self) -> str:
+        return f"code of {self.client_id}, exchanged {self.created_at}"
+
+
+class AuditEntry(models.Model):
+    """
+    One change of somebody's or some app's access, or one use of it to sign in. Append-only: the database refuses
+    anything else, but that the address of a person who leaves is taken out. `accounts.audit` writes it.
+    """
+
+    class Event(models.TextChoices):
+        SIGNED_IN = "signed-in", "signed in"
+        SIGN_IN_REFUSED = "sign-in-refused", "sign-in refused"
+        SIGNED_OUT = "signed-out", "signed out"
+        ACCESS_CHANGED = "access-changed", "rights changed"
+        CUT_OFF = "cut-off", "signed out everywhere"
+        KEY_CREATED = "key-created", "key created"
+        KEY_ROTATED = "key-rotated", "key rotated"
+        KEY_REVOKED = "key-revoked", "key revoked"
+        CLIENT_REGISTERED = "client-registered", "client registered"
+        CLIENT_CHANGED = "client-changed", "client changed"
+        CODE_REPLAYED = "code-replayed", "code used twice"
+        TOKEN_REUSED = "token-reused", "refresh token used twice"
+
+    event = models.CharField(max_length=30, choices=Event.choices)
+    actor = models.ForeignKey(
+        User, null=True, on_delete=models.PROTECT, related_name="+", help_text="Who did it; the system, if nobody."
+    )
+    subject = models.ForeignKey(
+        User, null=True, on_delete=models.PROTECT, related_name="audit", help_text="Whose access it is about."
+    )
+    app = models.ForeignKey(App, null=True, on_delete=models.PROTECT, related_name="+")
+    details = models.JSONField(default=dict)
+    ip = models.GenericIPAddressField("IP address", null=True)
+    request_id = models.CharField(max_length=128, blank=True)
+    created_at = models.DateTimeField(db_default=Now(), db_index=True)
+
+    class Meta:
+        verbose_name = "audit entry"
+        verbose_name_plural = "audit entries"
+        ordering = ("-id",)
+
+    def __str__(self) -> str:
+        return f"{self.get_event_display()} {self.created_at:%Y-%m-%d %H:%M:%S}"

@@ -310,6 +310,11 @@ class Hold(models.Model):
     project_code = models.CharField(max_length=PROJECT_CODE_MAX_LENGTH, null=True)  # noqa: DJ001
     operation = models.ForeignKey(Operation, null=True, on_delete=models.PROTECT, related_name="+", db_index=False)
     quantity = models.PositiveIntegerField(null=True)
+    by_user = models.BooleanField(
+        default=False,
+        db_default=False,
+        help_text="Made with the person's own token, which may then end it too; else only the app's key may.",
+    )
     created_at = models.DateTimeField()
     expires_at = models.DateTimeField()
     resolved_at = models.DateTimeField(null=True, help_text="When it was captured or released, or found to be over.")

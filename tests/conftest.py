@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 
 import pytest
 from django.conf import settings
+from django.core.cache import cache
 from django.db import connection
 from django.test.utils import setup_databases, teardown_databases
 from django.utils import timezone
@@ -86,8 +87,12 @@ def committed_db(django_db_setup: None, django_db_blocker: Any) -> Iterator[None
 
 @pytest.fixture(autouse=True)
 def enforced(settings: Any) -> None:
-    """Tests run as production does, with the quickstart exception closed, unless they open it themselves."""
-    settings.QUICKSTART_OPEN = False
+    """
+    Tests run as production does, with the quickstart exception and the demo door closed, unless they open them
+    themselves. Nobody has tried anything too often yet.
+    """
+    settings.QUICKSTART_OPEN = settings.DEMO_SIGN_IN = False
+    cache.clear()
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.core import checks
@@ -16,6 +17,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import connections
 
 from credits.models import MAX_AMOUNT
+from unified import signing_keys
 
 OLDEST_POSTGRES = 150_000  # server_version_num
 SHORTEST_SECRET = 50  # characters
@@ -49,6 +51,15 @@ def check_configuration(app_configs: Any, **kwargs: Any) -> Iterable[checks.Chec
                 hint="Set DATABASE_URL=postgres://user:password@host:5432/name (PostgreSQL 15 or later).",
                 id="unified.E004",
             )
+        yield from _check_sign_in()
+    for number, pem in enumerate(settings.OIDC_SIGNING_KEYS, 1):
+        problem = signing_keys.problem_with(pem)
+        if problem:
+            yield checks.Error(
+                f"Number {number} of OIDC_SIGNING_KEYS {problem}.",
+                hint="Make one with 'python manage.py signingkey FILE'.",
+                id="unified.E013",
+            )
     if settings.DATABASES["default"]["ENGINE"] != "django.db.backends.postgresql":
         yield checks.Error(
             "DATABASE_URL is not a PostgreSQL address.",
@@ -72,6 +83,30 @@ def check_configuration(app_configs: Any, **kwargs: Any) -> Iterable[checks.Chec
         )
 
 
+def _check_sign_in() -> Iterable[checks.CheckMessage]:
+    """What has to be known before people and apps can sign in, where this is no developer's machine."""
+    address = urlsplit(settings.PUBLIC_URL)
+    if address.scheme != "https" or not address.netloc or address.path or address.query:
+        yield checks.Error(
+            f"UNIFIED_URL is '{settings.PUBLIC_URL}', which is no https address of a host, and DEBUG is off.",
+            hint="Set UNIFIED_URL=https://unified.example: the issuer of all tokens is made of it.",
+            id="unified.E010",
+        )
+    if len(settings.OIDC_SIGNING_KEYS) < 2:
+        yield checks.Error(
+            f"OIDC_SIGNING_KEYS names {len(settings.OIDC_SIGNING_KEYS)} of at least 2 keys, and DEBUG is off.",
+            hint="Make two with 'python manage.py signingkey FILE' and name both, comma-separated: the first signs, the"
+            " second is published so that it can take over.",
+            id="unified.E011",
+        )
+    if bool(settings.GOOGLE_CLIENT_ID) != bool(settings.SOCIAL_AUTH_GOOGLE_SECRET):
+        yield checks.Error(
+            "Only one of GOOGLE_CLIENT_ID and GOOGLE_CLIENT_SECRET is set.",
+            hint="Set both, as Google's console gives them, or neither.",
+            id="unified.E012",
+        )
+
+
 def _least_values() -> list[tuple[str, int, int, str]]:
     """Variable, value, the least that makes sense, and why."""
     for_ever = "0 would mean to wait for ever."
@@ -90,6 +125,13 @@ def _least_values() -> list[tuple[str, int, int, str]]:
         ("UNIFIED_TRASH_DAYS", settings.TRASH_DAYS, 1, "Nobody could undo a deletion."),
         ("UNIFIED_ENCODERS", settings.ENCODERS, 1, "No picture could be kept."),
         ("UNIFIED_ENCODER_QUEUE", settings.ENCODER_QUEUE, 0, "It is a number of pictures."),
+        ("UNIFIED_LOCKOUT_AFTER", settings.AXES_FAILURE_LIMIT, 1, "Nobody could sign in with a password."),
+        (
+            "UNIFIED_LOCKOUT_MINUTES",
+            int(settings.AXES_COOLOFF_TIME.total_seconds() // 60),
+            1,
+            "Nobody would be locked out.",
+        ),
         ("UNIFIED_MAX_PROJECTS", settings.MAX_PROJECTS_PER_USER, 1, "Nobody could keep anything."),
     ]
 

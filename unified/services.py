@@ -77,13 +77,16 @@ def create_member(
 def delete_member(*, user: User) -> User:
     """
     Removes what the person has made and what tells who they are: projects, trash, reservations, name and e-mail, also
-    where the staff's history and kept answers show them. Their live holds are released. The ledger stays as it is, and
+    where the staff's history and kept answers show them, and from where they signed in. Their sessions and tokens end,
+    their live holds are released. The ledger stays as it is, and
     so do holds, with the descriptions that apps have written into them: they are the truth about credits.
 
     It can be done again. Raises accounts.services.NoDefaultPlan. Locks: the user's row, the account, its
     holds, the storage row.
     """
     member = accounts.forget_user(user=user)
+    accounts.cut_off(user=member)
+    accounts.forget_address(user=member)
     credits.release_all(user=member)
     workspace.remove_everything(user=member)
     IdempotencyRecord.objects.filter(subject=member.user_id).delete()

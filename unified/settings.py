@@ -8,11 +8,15 @@ Every variable is listed in README.md with its default. What would be unsafe or 
 import os
 import secrets
 from contextlib import suppress
+from datetime import timedelta
 from pathlib import Path
 
 import environ
+from csp import constants as csp
 from django.core.exceptions import ImproperlyConfigured
 
+from accounts.scopes import API_SCOPES, IDENTITY_SCOPES
+from unified import signing_keys
 from unified.database import EmbeddedPostgres
 from unified.postgres_programs import make_folders
 
@@ -70,6 +74,7 @@ ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[:
 INSTALLED_APPS = [
     "unified",
     "unified.api",
+    "unified.sso",
     "accounts",
     "credits",
     "workspace",
@@ -84,14 +89,21 @@ INSTALLED_APPS = [
     "drf_spectacular",
     "drf_spectacular_sidecar",
     "corsheaders",
+    "csp",
+    "axes",
+    "oauth2_provider",
+    "social_django",
 ]
 
 MIDDLEWARE = [
     "unified.api.middleware.RequestIdMiddleware",
     "unified.probes.ProbesMiddleware",
-    "corsheaders.middleware.CorsMiddleware",
+    "unified.sso.origins.RegisteredOriginsMiddleware",
     "unified.api.middleware.ApiEnvelopeMiddleware",
+    "unified.headers.PolicyMiddleware",
     "django.middleware.security.SecurityMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "unified.sso.middleware.NoNulMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -99,6 +111,8 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "unified.sso.middleware.SignInRefusalMiddleware",
+    "axes.middleware.AxesMiddleware",
 ]
 
 ROOT_URLCONF = "unified.urls"
@@ -173,7 +187,15 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
     {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
 ]
-LOGIN_URL = "admin:login"
+AUTHENTICATION_BACKENDS = [
+    "axes.backends.AxesStandaloneBackend",  # first: it refuses whoever is locked out, before anything is compared
+    "django.contrib.auth.backends.ModelBackend",
+    "unified.sso.google.GoogleSignIn",
+]
+# The first one hashes new passwords; the last is for the random secrets of OpenID Connect clients.
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.PBKDF2PasswordHasher", "accounts.hashers.RandomSecretHasher"]
+LOGIN_URL = "sso:signin"
+LOGIN_REDIRECT_URL = "home"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = not DEBUG
 SESSION_COOKIE_HTTPONLY = True
 SECURE_CONTENT_TYPE_NOSNIFF = True
@@ -189,8 +211,35 @@ SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if switch("BEHIND_TLS_PROXY", False) else None
 X_FRAME_OPTIONS = "DENY"
 
+# Five wrong passwords from one address for one user id, and neither is asked again for a quarter of an hour.
+AXES_FAILURE_LIMIT = whole_number("UNIFIED_LOCKOUT_AFTER", 5)
+AXES_COOLOFF_TIME = timedelta(minutes=whole_number("UNIFIED_LOCKOUT_MINUTES", 15))
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+AXES_RESET_ON_SUCCESS = True
+AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False  # or whoever knows a user id could lock its owner out for ever
+AXES_CLIENT_IP_CALLABLE = "unified.callers.address_of"
+AXES_LOCKOUT_CALLABLE = "unified.sso.pages.locked_out"
+AXES_DISABLE_ACCESS_LOG = True  # our own audit has it
+AXES_VERBOSE = False
+
+# What pages may load and where their forms may lead: ourselves, and nothing else. A page whose form can lead on to an
+# app adds the addresses that are registered (`unified.sso.origins`).
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [csp.NONE],
+        "script-src": [csp.SELF],
+        "style-src": [csp.SELF],
+        "img-src": [csp.SELF, "data:"],
+        "font-src": [csp.SELF],
+        "connect-src": [csp.SELF],
+        "form-action": [csp.SELF],
+        "frame-ancestors": [csp.NONE],
+        "base-uri": [csp.NONE],
+    }
+}
+
 CORS_ALLOWED_ORIGINS = env.list("CORS_ALLOWED_ORIGINS", default=[])
-CORS_URLS_REGEX = r"^/api/.*$"
+CORS_URLS_REGEX = r"^/(api/.*|o/(token|revoke_token|userinfo)/|o/\.well-known/.*)$"
 CORS_ALLOW_HEADERS = ["authorization", "content-type", "idempotency-key", "x-request-id", "if-match", "if-none-match"]
 CORS_EXPOSE_HEADERS = [
     "X-Request-ID",
@@ -200,6 +249,88 @@ CORS_EXPOSE_HEADERS = [
     "WWW-Authenticate",
     "Content-Range",
 ]
+
+# --- Sign-in ---------------------------------------------------------------------------------------------------------
+
+# Where people and apps reach this service. The issuer of its tokens is made of it, and must never change with the host
+# that somebody asks by.
+PUBLIC_URL: str = (
+    env.str("UNIFIED_URL", "") or (f"http://127.0.0.1:{env.str('PORT', '8000')}" if DEBUG else "")
+).rstrip("/")
+
+# In: by any OpenID Connect issuer; its `sub` is the user_id.
+GOOGLE_ISSUER: str = env.str("GOOGLE_ISSUER", "https://accounts.google.com").rstrip("/")
+GOOGLE_CLIENT_ID: str = env.str("GOOGLE_CLIENT_ID", "")
+SOCIAL_AUTH_GOOGLE_OIDC_ENDPOINT = GOOGLE_ISSUER
+SOCIAL_AUTH_GOOGLE_KEY = GOOGLE_CLIENT_ID
+SOCIAL_AUTH_GOOGLE_SECRET: str = env.str("GOOGLE_CLIENT_SECRET", "")
+SOCIAL_AUTH_URL_NAMESPACE = "social"
+SOCIAL_AUTH_INACTIVE_USER_URL = "sso:switched-off"
+SOCIAL_AUTH_LOGIN_REDIRECT_URL = "home"
+SOCIAL_AUTH_RAISE_EXCEPTIONS = False
+SOCIAL_AUTH_REDIRECT_IS_HTTPS = not DEBUG
+SOCIAL_AUTH_PIPELINE = [
+    "social_core.pipeline.social_auth.social_details",
+    "social_core.pipeline.social_auth.social_uid",
+    "social_core.pipeline.social_auth.auth_allowed",
+    "unified.sso.google.refuse_another_account",  # before the next step, which would link it to whoever is signed in
+    "social_core.pipeline.social_auth.social_user",
+    "unified.sso.google.find_member",
+    "social_core.pipeline.social_auth.associate_user",
+    # Not `load_extra_data`: it would keep Google's tokens as they are, and we have no use for them.
+]
+# Development without Google: whoever is at the machine may be the demo user. Not so once there are credentials.
+DEMO_SIGN_IN = DEBUG and not GOOGLE_CLIENT_ID
+
+# Out: Unified is the OpenID Connect provider of the apps.
+OIDC_SIGNING_KEYS: list[str] = signing_keys.read(env.list("OIDC_SIGNING_KEYS", default=[])) or (
+    signing_keys.development_keys(DATA_DIR) if DEBUG else []
+)
+TOKEN_MINUTES = 15
+REFRESH_TOKEN_DAYS = 30
+_ADDRESS_SCHEMES = ["https", "http"] if DEBUG else ["https"]
+OAUTH2_PROVIDER_APPLICATION_MODEL = "accounts.Client"
+OAUTH2_PROVIDER = {
+    "SCOPES": {**IDENTITY_SCOPES, **API_SCOPES},
+    "APPLICATION_ADMIN_CLASS": "accounts.admin.ClientAdmin",
+    "ACCESS_TOKEN_ADMIN_CLASS": "accounts.admin.TokenAdmin",
+    "REFRESH_TOKEN_ADMIN_CLASS": "accounts.admin.RefreshTokenAdmin",
+    "ID_TOKEN_ADMIN_CLASS": "accounts.admin.TokenAdmin",
+    "GRANT_ADMIN_CLASS": "accounts.admin.GrantAdmin",
+    "DEFAULT_SCOPES": ["openid"],
+    "OAUTH2_VALIDATOR_CLASS": "unified.sso.validator.Validator",
+    "OAUTH2_BACKEND_CLASS": "unified.sso.validator.Backend",
+    "OIDC_ENABLED": True,
+    "OIDC_ISS_ENDPOINT": f"{PUBLIC_URL}/o",
+    "OIDC_RSA_PRIVATE_KEY": OIDC_SIGNING_KEYS[0] if OIDC_SIGNING_KEYS else "",
+    "OIDC_RSA_PRIVATE_KEYS_INACTIVE": OIDC_SIGNING_KEYS[1:],
+    "OIDC_RESPONSE_TYPES_SUPPORTED": ["code"],
+    "OIDC_RP_INITIATED_LOGOUT_ENABLED": True,
+    "OIDC_RP_INITIATED_LOGOUT_ALWAYS_PROMPT": False,
+    "ACCESS_TOKEN_GENERATOR": "accounts.tokens.access_token",
+    "REFRESH_TOKEN_GENERATOR": "accounts.tokens.refresh_token",
+    "ACCESS_TOKEN_EXPIRE_SECONDS": 60 * TOKEN_MINUTES,
+    "ID_TOKEN_EXPIRE_SECONDS": 60 * TOKEN_MINUTES,
+    "REFRESH_TOKEN_EXPIRE_SECONDS": 86_400 * REFRESH_TOKEN_DAYS,
+    "AUTHORIZATION_CODE_EXPIRE_SECONDS": 60,
+    "ROTATE_REFRESH_TOKEN": True,
+    "REFRESH_TOKEN_REUSE_PROTECTION": True,
+    "REFRESH_TOKEN_GRACE_PERIOD_SECONDS": 0,
+    "CLIENT_SECRET_HASHER": "sha256_random",
+    "REQUEST_APPROVAL_PROMPT": "auto",
+    "PKCE_REQUIRED": True,
+    "ALLOWED_REDIRECT_URI_SCHEMES": _ADDRESS_SCHEMES,
+    "ALLOWED_SCHEMES": _ADDRESS_SCHEMES,
+    # RFC 9700, the current best practice, enforced in every point that the library knows.
+    **{
+        f"COMPLIANT_BCP_RFC9700_{point}": True
+        for point in (
+            *("IMPLICIT_GRANT", "PASSWORD_GRANT", "PKCE_METHOD", "ACCESS_TOKEN_TRANSPORT", "AUTHZ_RESPONSE_ISS"),
+            *("TOKEN_STORAGE", "REFRESH_TOKEN", "REDIRECT_URI_MATCHING", "PKCE_REQUIRED"),
+        )
+    },
+    "COMPLIANT_BCP_RFC9700_REDIRECT_URI_SCHEME": not DEBUG,
+}
 
 LANGUAGE_CODE = "en-us"
 TIME_ZONE = "UTC"
@@ -212,7 +343,7 @@ API_RATE: str | None = env.str("UNIFIED_API_RATE", "") or None
 
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
-        "unified.api.authentication.AppKeyAuthentication",
+        "unified.api.authentication.BearerAuthentication",
         "unified.api.authentication.QuickstartAuthentication",
     ],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
@@ -232,7 +363,8 @@ SPECTACULAR_SETTINGS = {
     "TITLE": "Unified API",
     "DESCRIPTION": (
         "One credit pool and one 1 MB workspace for Penora, ImageGene and any app that joins.\n\n"
-        "Send `Authorization: Bearer <app key>`. Every POST takes an `Idempotency-Key`: the same key and body give the "
+        "Send `Authorization: Bearer <app key>` from an app's server, or the access token of a person's own sign-in "
+        "from anywhere. Every POST takes an `Idempotency-Key`: the same key and body give the "
         "first answer again, so a call whose answer was lost may be repeated without fear."
     ),
     "VERSION": "1.0.0",
@@ -299,6 +431,7 @@ LOGGING = {
         "django.request": {"level": "ERROR"},
         # Scanners; the request's own line tells of them. (With no handler at all, Python would print a traceback.)
         "django.security.DisallowedHost": {"handlers": ["nowhere"], "propagate": False},
+        "django.security.NulInRequest": {"handlers": ["nowhere"], "propagate": False},
         "django.server": {"level": "WARNING"},
     },
 }

@@ -10,6 +10,9 @@ urlpatterns = [
     path("", home, name="home"),
     path("api/", include("unified.api.urls")),
     path("admin/", admin.site.urls),
+    path("signin/", include("unified.sso.urls")),
+    path("signin/", include("unified.sso.google_urls")),
+    path("o/", include("unified.sso.provider_urls")),
     path("favicon.ico", favicon, name="favicon"),
     path("api", Nowhere.as_view()),
 ]

@@ -47,12 +47,14 @@ def reserve(
     operation: Operation | None = None,
     quantity: int | None = None,
     project_code: str | None = None,
+    by_user: bool = False,
 ) -> tuple[Hold, int]:
     """
     Sets `amount` credits (1 to 1,000,000) aside for `app`, and returns the hold and what can be spent now.
 
     The credits are taken from the lots that a deduction would take them from, and stay good for as long as the hold
-    lives. Raises InsufficientCredits, InvalidAmount, InvalidDuration; then nothing is written. Locks: the account.
+    lives. `by_user`: see `Hold`. Raises InsufficientCredits, InvalidAmount, InvalidDuration; then nothing is written.
+    Locks: the account.
     """
     check_amount(amount)
     if not 1 <= expires_in_seconds <= MAX_SECONDS:
@@ -67,6 +69,7 @@ def reserve(
         operation=operation,
         quantity=quantity,
         project_code=project_code,
+        by_user=by_user,
         created_at=books.now,
         expires_at=books.now + timedelta(seconds=expires_in_seconds),
     )

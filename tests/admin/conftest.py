@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import uuid
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import Group
-from django.test import Client
+from django.test import Client as Browser
 from django.utils import timezone
 
 from accounts import services as accounts
-from accounts.models import App, AppKey, User
+from accounts.models import App, AppKey, Client, User
 from credits import services as credits
 from credits.models import AdjustmentLimit, LedgerEntry
 from tests.conftest import make_user
@@ -30,7 +31,15 @@ def demo(db: None) -> User:
 
 
 @pytest.fixture
-def key(penora: App) -> AppKey:
+def oidc_client(penora: App) -> Client:
+    """A client that people sign in with, and a code that was exchanged."""
+    client, _, _ = accounts.register_client(app=penora, redirect_uris=["https://penora.example/callback"])
+    accounts.note_spent_code(code="spent", client=client, token_family=uuid.uuid4())
+    return client
+
+
+@pytest.fixture
+def key(penora: App, oidc_client: Client) -> AppKey:
     return accounts.create_key(app=penora, label="server")[0]
 
 
@@ -65,9 +74,9 @@ def superuser(db: None) -> User:
 
 
 @pytest.fixture
-def staff(superuser: User) -> Client:
+def staff(superuser: User) -> Browser:
     """A browser in which a superuser is signed in."""
-    client = Client()
+    client = Browser()
     client.force_login(superuser)
     return client
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from datetime import timedelta
 
 import pytest
@@ -17,6 +18,7 @@ from django.utils import timezone
 
 from accounts import services as accounts
 from accounts.models import App, AppKey, Plan, User
+from accounts.models import Client as OidcClient
 from credits import pricing
 from credits import services as credits
 from credits.models import Account, AdjustmentLimit, Grant, Hold, LedgerEntry, Operation
@@ -31,7 +33,7 @@ from workspace.models import AppStorage, Project, ProjectContent, Storage
 OUR_APPS = ("accounts", "credits", "workspace", "api")
 MODELS = [model for label in OUR_APPS for model in apps.get_app_config(label).get_models()]
 every_model = pytest.mark.parametrize("model", MODELS, ids=lambda model: model.__name__)
-CAN_BE_ADDED = {Plan, App, AppKey, Operation, AdjustmentLimit}
+CAN_BE_ADDED = {Plan, App, AppKey, OidcClient, Operation, AdjustmentLimit}
 
 
 def page(model: type[Model], kind: str, *args: object) -> str:
@@ -41,6 +43,7 @@ def page(model: type[Model], kind: str, *args: object) -> str:
 @pytest.mark.usefixtures("db")
 def test_the_models_are_those_that_these_tests_know() -> None:
     assert {model.__name__ for model in MODELS} == {
+        *("Client", "SpentCode", "AuditEntry"),
         *("User", "App", "AppKey", "Plan", "Account", "LedgerEntry", "Operation"),
         *("Grant", "LotUse", "Hold", "LotClaim", "AdjustmentLimit"),
         *("Storage", "StorageWarning", "Reservation", "AppStorage", "Project", "ProjectContent", "IdempotencyRecord"),
@@ -209,6 +212,10 @@ def test_every_list_costs_the_same_with_thirty_rows_as_with_one(staff: Client, p
             key, _ = accounts.create_key(app=app, label="server")
             if number % 3 == 0:
                 accounts.rotate_key(key_id=key.key_id)
+            client, _, _ = accounts.register_client(
+                app=app, name=f"Client {number}", redirect_uris=["https://app.example/callback"]
+            )
+            accounts.note_spent_code(code=str(number), client=client, token_family=uuid.uuid4())
             Plan.objects.create(slug=f"plan-{number}", name="Plan", storage_limit_bytes=1, rank=9)
             accounts.register_app(slug=f"app{number}", name="App", colour="#000000")
             pricing.list_operation(slug=f"op-{number}", app=app, name="Operation", unit="unit", credits=1)

@@ -31,7 +31,7 @@ def test_an_app_that_joins_is_named(client: Client) -> None:
 def test_everything_it_loads_is_ours(client: Client) -> None:
     page = client.get("/").content.decode()
 
-    assert "//" not in "".join(re.findall(r'(?:href|src)="([^"]+)"', page))
+    assert "//" not in " ".join(re.findall(r'(?:href|src)="([^"]+)"', page))
 
 
 def test_an_address_that_is_not_there_is_a_plain_404(client: Client) -> None:

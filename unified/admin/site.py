@@ -1,6 +1,13 @@
-"""The staff's site: Django's own admin under the product's name."""
+"""The staff's site: Django's own admin under the product's name, entered by the page that everybody signs in on."""
+
+from __future__ import annotations
+
+from typing import Any
 
 from django.contrib.admin import AdminSite
+from django.http import HttpRequest, HttpResponse
+
+from unified.sso import pages
 
 
 class UnifiedAdminSite(AdminSite):
@@ -8,3 +15,12 @@ class UnifiedAdminSite(AdminSite):
     site_title = "Unified"
     index_title = "Users, credits and storage"
     enable_nav_sidebar = False  # the tables need the width; the index is one click away
+
+    def register(self, model_or_iterable: Any, *args: Any, **options: Any) -> None:
+        """All but the links between people and the identity provider: who is who is not for anybody to edit."""
+        models = model_or_iterable if isinstance(model_or_iterable, (list, tuple)) else [model_or_iterable]
+        kept = [model for model in models if model._meta.app_label != "social_django"]
+        super().register(kept, *args, **options)
+
+    def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        return pages.sign_in(request, for_staff=True)

@@ -1,7 +1,8 @@
 """
-Who is calling. An app key, or, on a developer's own machine only, the quickstart exception.
+Who is calling: an app with its key, an app with the token of one person, or, on a developer's own machine only, the
+quickstart exception.
 
-The caller becomes `request.user`: not a person, but an app that acts for persons.
+The caller becomes `request.user`: not a person, but an app that acts for persons, or for the one whose token it has.
 """
 
 from __future__ import annotations
@@ -14,11 +15,15 @@ from django.conf import settings
 from django.http import HttpRequest
 from django.http.request import split_domain_port
 from rest_framework.authentication import BaseAuthentication, get_authorization_header
-from rest_framework.exceptions import AuthenticationFailed
+from rest_framework.exceptions import AuthenticationFailed, Throttled
 from rest_framework.request import Request
 
-from accounts.models import App
-from accounts.services import authenticate_key
+from accounts import keys, tokens
+from accounts.models import App, User
+from accounts.scopes import KEY_SCOPES, parse
+from accounts.services import authenticate_key, authenticate_token, was_a_credential
+from unified.callers import address_of
+from unified.throttles import CREDENTIALS
 
 # A page of another origin can make a browser send GET and HEAD, which change nothing; DELETE it has to ask for first.
 BODILESS_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "DELETE"})
@@ -27,12 +32,15 @@ BODILESS_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "DELETE"})
 @dataclass(frozen=True, slots=True)
 class Caller:
     """
-    Who a call comes from. `app` is the app that a key belongs to; without one (quickstart) any app may be named.
-    `scope` tells callers apart, for idempotency keys, throttles and the log.
+    Who a call comes from. `app` is the app that a key or token belongs to; without one (quickstart) any app may be
+    named. `user` is the person whose token it is: nobody else can be named then. `scopes` is what the credential is
+    good for. `scope` tells callers apart, for idempotency keys, throttles and the log.
     """
 
     scope: str
     app: App | None
+    user: User | None = None
+    scopes: frozenset[str] = frozenset(KEY_SCOPES)
     is_authenticated: ClassVar[bool] = True
 
     def may_act_as(self, app: App) -> bool:
@@ -42,21 +50,51 @@ class Caller:
 QUICKSTART = Caller(scope="quickstart", app=None)
 
 
-class AppKeyAuthentication(BaseAuthentication):
-    """`Authorization: Bearer uni_…`. One query for a well-formed key, none for anything else."""
+class BearerAuthentication(BaseAuthentication):
+    """
+    `Authorization: Bearer …`, with an app key or an access token; which of the two, its form says. One query for what
+    can be either, none for anything else. Whoever brings many that are neither has to wait.
+    """
 
     def authenticate(self, request: Request) -> tuple[Caller, Any] | None:
         header = get_authorization_header(request)
         if not header:
             return None
-        scheme, _, credential = header.decode("latin-1").partition(" ")
-        key = authenticate_key(credential.strip()) if scheme.lower() == "bearer" else None
-        if key is None:
-            raise AuthenticationFailed("The credential is not valid, or has expired or been revoked.")
-        return _remember(request, Caller(scope=f"app:{key.app.slug}", app=key.app)), key
+        scheme, _, text = header.decode("latin-1").partition(" ")
+        text = text.strip()
+        is_key = keys.parse(text) is not None
+        if scheme.lower() != "bearer" or not (is_key or tokens.is_access_token(text)):
+            raise _invalid()  # nothing is looked up
+        address = address_of(request._request)
+        seconds = CREDENTIALS.wait(address)
+        if seconds:
+            raise Throttled(wait=seconds)
+        found = _of_key(text) if is_key else _of_token(text)
+        if found is None:
+            if not was_a_credential(text):  # one that has run out is no guess
+                CREDENTIALS.count(address)
+            raise _invalid()
+        return _remember(request, found), text
 
     def authenticate_header(self, request: Request) -> str:
         return "Bearer"
+
+
+def _of_key(text: str) -> Caller | None:
+    key = authenticate_key(text)
+    return Caller(scope=f"app:{key.app.slug}", app=key.app, scopes=parse(key.scopes)) if key else None
+
+
+def _of_token(text: str) -> Caller | None:
+    token = authenticate_token(text)
+    if token is None:
+        return None
+    app, user = token.application.app, token.user
+    return Caller(scope=f"token:{app.slug}:{user.user_id}", app=app, user=user, scopes=parse(token.scope))
+
+
+def _invalid() -> AuthenticationFailed:
+    return AuthenticationFailed("The credential is not valid, or has expired or been revoked.")
 
 
 class QuickstartAuthentication(BaseAuthentication):

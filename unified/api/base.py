@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 from django.http import QueryDict
 from rest_framework import serializers, viewsets
+from rest_framework.exceptions import Throttled
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -20,6 +21,8 @@ from credits.models import Hold, Operation
 from unified.api.authentication import caller_of
 from unified.api.errors import ApiError, EarlierAnswer, as_refusal, deactivated, invalid, user_not_found
 from unified.api.idempotency import Answer, Attempt, attempt_of, once
+from unified.callers import address_of
+from unified.throttles import CODES
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +38,8 @@ class UnifiedViewSet(viewsets.ViewSet):
     """Validates, calls one service or query, and answers. Rules live in the domain apps."""
 
     http_method_names = ["get", "post", "put", "patch", "delete", "head"]  # noqa: RUF012  as Django declares it
+    scopes: ClassVar[dict[str, tuple[str, ...]]]  # what a credential has to be good for, by action
+    keys_only: ClassVar[frozenset[str]] = frozenset()  # actions that no person's token may do, but their app's key
     member: User | None = None  # whom the call is about, once that is known
     attempt: Attempt | None = None
 
@@ -44,6 +49,11 @@ class UnifiedViewSet(viewsets.ViewSet):
         A retry must not fail because a price or a user has changed since.
         """
         super().initial(request, *args, **kwargs)
+        self.check_credential(request)
+        if "code" in kwargs:
+            seconds = CODES.wait(self._searcher(request))
+            if seconds:
+                raise Throttled(wait=seconds)
         if "HTTP_TRANSFER_ENCODING" in request.META and not request.META.get("CONTENT_LENGTH"):
             # WSGI hands on no body of unannounced length: it would look as if nothing had been sent.
             raise ApiError("invalid_json", "Send the body with a Content-Length instead of in chunks.")
@@ -54,20 +64,68 @@ class UnifiedViewSet(viewsets.ViewSet):
             if earlier is not None:
                 raise EarlierAnswer(earlier)
 
+    def handle_exception(self, exc: Exception) -> Any:
+        response = super().handle_exception(exc)
+        if response.status_code == 404 and "code" in self.kwargs:
+            CODES.count(self._searcher(self.request))
+        return response
+
+    def _searcher(self, request: Request) -> str | None:
+        """On whose behalf codes are tried: a person's, at the app that asks; else, with a signed address, a place's."""
+        if request.user is None:
+            return address_of(request._request)
+        body = request.data if isinstance(request.data, dict) else {}
+        return f"{caller_of(request).scope}:{request.query_params.get('user_id') or body.get('user_id') or ''}"
+
+    def check_credential(self, request: Request) -> None:
+        """Raises ApiError `permission_denied` unless the caller's key or token may do this."""
+        caller: Any = request.user  # or nobody: a signed address carries its own permission
+        if caller is None or self.action is None:  # or a method that the address does not have: 405 follows
+            return
+        if self.action in self.keys_only and caller.user is not None:
+            raise ApiError("permission_denied", "This is for an app's server, with its key, and not for a user token.")
+        self.require_scopes(request, *self.scopes[self.action])
+
+    def require_scopes(self, request: Request, *needed: str) -> None:
+        """Raises ApiError `permission_denied` that names the first scope which the caller's key or token lacks."""
+        for scope in needed:
+            if scope not in caller_of(request).scopes:
+                challenge = f'Bearer error="insufficient_scope", scope="{" ".join(needed)}"'  # RFC 6750, section 3.1
+                raise ApiError(
+                    "permission_denied",
+                    f"The key or token does not have the scope '{scope}'.",
+                    headers={"WWW-Authenticate": challenge},
+                )
+
     def once(self, work: Callable[[], Answer]) -> Response:
         """Does `work` once for every repeat of this call, and answers."""
         answer = once(self.attempt, work, as_refusal=partial(as_refusal, member=self.member))
         return Response(answer.body, status=answer.status)
 
     def read_body(self, form: type[serializers.Serializer[Any]], request: Request) -> dict[str, Any]:
-        return _validated(form, request.data)
+        return self._read(form, request.data, request)
 
     def read_query(self, form: type[serializers.Serializer[Any]], request: Request) -> dict[str, Any]:
-        return _validated(form, _single_values(request.query_params))
+        return self._read(form, _single_values(request.query_params), request)
+
+    def _read(self, form: type[serializers.Serializer[Any]], data: Any, request: Request) -> dict[str, Any]:
+        """
+        The validated input. With a user token it is about the token's own person, whom it need not name. Raises
+        ApiError `permission_denied` where it names another, whether or not there is one.
+        """
+        caller: Any = request.user
+        own = caller.user if caller else None
+        if own is None or "user_id" not in form().fields:
+            return _validated(form, data)
+        validated = _validated(form, {"user_id": own.user_id, **data} if isinstance(data, dict) else data)
+        if validated["user_id"] != own.user_id:
+            raise ApiError("permission_denied", "A user token is good for its own user alone.")
+        return validated
 
     def find_member(self, request: Request, user_id: str) -> User:
         """The person named. Raises ApiError `user_not_found`; `permission_denied` for a change to a locked-out one."""
-        user = find_user(user_id)
+        own = caller_of(request).user
+        user = own if own is not None and own.user_id == user_id else find_user(user_id)
         if user is None:
             raise user_not_found(user_id)
         self.is_about(user, request)
@@ -81,7 +139,11 @@ class UnifiedViewSet(viewsets.ViewSet):
 
     def find_hold(self, request: Request, hold_id: str, *, app: App | None = None, user_id: str | None = None) -> Hold:
         """The hold named, of the calling app (or of `app`). Raises what the service raises, and as `is_about`."""
-        hold = credits.find_hold(hold_id=hold_id, app=app or caller_of(request).app, user_id=user_id)
+        caller = caller_of(request)
+        hold = credits.find_hold(hold_id=hold_id, app=app or caller.app, user_id=user_id)
+        if caller.user is not None and not hold.by_user:
+            # Else a person could free a hold while the app works for it, and have the work for nothing.
+            raise ApiError("permission_denied", "This hold was made with the app's key, and only the key can end it.")
         self.is_about(hold.account.user, request)
         return hold
 
@@ -102,7 +164,7 @@ class UnifiedViewSet(viewsets.ViewSet):
         """The registered app named, as which the caller may act. Raises ApiError."""
         app = find_app(slug, field=field)
         if not caller_of(request).may_act_as(app):
-            raise ApiError("permission_denied", f"The key belongs to another app than '{slug}'.")
+            raise ApiError("permission_denied", f"The key or token belongs to another app than '{slug}'.")
         if not app.is_active:
             raise ApiError("permission_denied", f"The app '{slug}' is switched off.")
         return app

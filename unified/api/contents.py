@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from django.http import HttpResponse, HttpResponseNotModified
 from drf_spectacular.types import OpenApiTypes
@@ -68,6 +68,11 @@ class SignedAddress(BasePermission):
 class ProjectContents(UnifiedViewSet):
     """The names of the actions are those of the addresses: a signature is good for one of them."""
 
+    scopes: ClassVar = {
+        "content": ("workspace.read",),
+        "thumbnail": ("workspace.read",),
+    }
+
     permission_classes = (SignedAddress,)
 
     @extend_schema(
@@ -82,7 +87,7 @@ class ProjectContents(UnifiedViewSet):
         ),
         parameters=[inputs.ContentQuery, *SIGNED],
         responses={(200, "*/*"): OpenApiTypes.BINARY, (206, "*/*"): OpenApiTypes.BINARY, 304: None},
-        auth=[{}, {"appKey": []}],  # type: ignore[list-item]
+        auth=[{}, {"appKey": []}, {"userToken": ["workspace.read"]}],  # type: ignore[list-item]
     )
     def content(self, request: Request, code: str) -> HttpResponse:
         return self._serve(request, code, _content_form, reading="body")
@@ -94,7 +99,7 @@ class ProjectContents(UnifiedViewSet):
         description="AVIF, or JPEG or PNG as with the content. Its address is signed for itself.",
         parameters=[inputs.ContentQuery, *SIGNED],
         responses={(200, "*/*"): OpenApiTypes.BINARY, (206, "*/*"): OpenApiTypes.BINARY, 304: None},
-        auth=[{}, {"appKey": []}],  # type: ignore[list-item]
+        auth=[{}, {"appKey": []}, {"userToken": ["workspace.read"]}],  # type: ignore[list-item]
     )
     def thumbnail(self, request: Request, code: str) -> HttpResponse:
         return self._serve(request, code, _thumbnail_form, reading="thumbnail")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django.http import StreamingHttpResponse
 from drf_spectacular.types import OpenApiTypes
@@ -20,6 +20,16 @@ from unified.api.idempotency import Answer
 
 
 class Credits(UnifiedViewSet):
+    scopes: ClassVar = {
+        "deduct": ("credits.spend",),
+        "refund": ("credits.spend",),
+        "quote": ("credits.read",),
+        "transactions": ("credits.read",),
+        "transactions_csv": ("credits.read",),
+        "pricing": ("credits.read",),
+    }
+    keys_only = frozenset({"refund"})
+
     @extend_schema(
         tags=["Credits"],
         operation_id="deduct_credits",

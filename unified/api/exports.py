@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import chain
+from typing import ClassVar
 
 from django.http import StreamingHttpResponse
 from drf_spectacular.types import OpenApiTypes
@@ -15,6 +16,10 @@ from unified.api.base import UnifiedViewSet
 
 
 class Exports(UnifiedViewSet):
+    scopes: ClassVar = {
+        "export": ("credits.read", "workspace.read"),
+    }
+
     @extend_schema(
         tags=["Users"],
         operation_id="export",

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from drf_spectacular.utils import OpenApiExample, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from unified import services
 from unified.api import inputs, outputs
+from unified.api.authentication import caller_of
 from unified.api.base import UnifiedViewSet
 from unified.api.idempotency import Answer
 
@@ -15,6 +18,12 @@ HOLD_ID = "0b8b3e4c-6c0f-4d3a-9a53-5d0f5a6f9f10"
 
 
 class Holds(UnifiedViewSet):
+    scopes: ClassVar = {
+        "reserve": ("credits.spend",),
+        "capture": ("credits.spend",),
+        "release": ("credits.spend",),
+    }
+
     @extend_schema(
         tags=["Credits"],
         operation_id="reserve_credits",
@@ -47,6 +56,8 @@ class Holds(UnifiedViewSet):
         user = self.find_member(request, data["user_id"])
         price = self.priced(data)
         storage_bytes = data.get("storage_bytes", 0)
+        if storage_bytes:
+            self.require_scopes(request, "workspace.write")
 
         def work() -> Answer:
             hold, spendable = services.reserve(
@@ -59,6 +70,7 @@ class Holds(UnifiedViewSet):
                 quantity=price.quantity,
                 project_code=data.get("project_code"),
                 storage_bytes=storage_bytes,
+                by_user=caller_of(request).user is not None,
             )
             return Answer(outputs.reserved(hold, app, spendable=spendable, storage_bytes=storage_bytes), 201)
 

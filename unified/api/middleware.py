@@ -15,8 +15,10 @@ from django.conf import settings
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
+from accounts import audit
 from unified.api.authentication import QUICKSTART
 from unified.api.errors import ApiError, body_too_large, envelope, internal_error
+from unified.callers import address_of
 from unified.logs import current_request_id
 
 logger = logging.getLogger("unified.requests")
@@ -37,6 +39,7 @@ class RequestIdMiddleware:
         request_id = given if _ACCEPTABLE_ID.fullmatch(given) else uuid.uuid4().hex
         request.request_id = request_id  # type: ignore[attr-defined]
         token = current_request_id.set(request_id)
+        origin = audit.origin.set(audit.Origin(address=address_of(request), request_id=request_id))
         started = time.perf_counter()
         try:
             response = self.get_response(request)
@@ -55,6 +58,7 @@ class RequestIdMiddleware:
                 )
             return response
         finally:
+            audit.origin.reset(origin)
             current_request_id.reset(token)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from django.http import HttpResponse, HttpResponseNotModified
 from drf_spectacular.types import OpenApiTypes
@@ -33,6 +33,13 @@ IF_MATCH = OpenApiParameter(
 
 
 class Projects(UnifiedViewSet):
+    scopes: ClassVar = {
+        "retrieve": ("workspace.read",),
+        "update": ("workspace.write",),
+        "remove": ("workspace.write",),
+        "restore": ("workspace.write",),
+    }
+
     @extend_schema(
         tags=["Workspace"],
         operation_id="get_project",
@@ -134,6 +141,12 @@ class Projects(UnifiedViewSet):
 
 
 class Trash(UnifiedViewSet):
+    scopes: ClassVar = {
+        "contents": ("workspace.read",),
+        "empty": ("workspace.write",),
+        "cleanup": ("workspace.write",),
+    }
+
     @extend_schema(
         tags=["Workspace"],
         operation_id="trash",

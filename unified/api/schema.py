@@ -6,6 +6,7 @@ from typing import Any
 
 from drf_spectacular.extensions import OpenApiAuthenticationExtension, OpenApiSerializerFieldExtension
 
+from accounts.scopes import API_SCOPES
 from unified.api.errors import ERRORS
 
 _METHODS = ("get", "post", "put", "patch", "delete")
@@ -89,17 +90,44 @@ class WholeNumberScheme(OpenApiSerializerFieldExtension):
         return {"type": "integer", "minimum": self.target.min_value, "maximum": self.target.max_value}
 
 
-class AppKeyScheme(OpenApiAuthenticationExtension):
-    target_class = "unified.api.authentication.AppKeyAuthentication"
-    name = "appKey"
+class BearerScheme(OpenApiAuthenticationExtension):
+    """One class lets both in; which scopes a route asks for, its view knows."""
 
-    def get_security_definition(self, auto_schema: Any) -> dict[str, str]:
-        return {
-            "type": "http",
-            "scheme": "bearer",
-            "bearerFormat": "uni_<mode>_<id>_<secret>_<crc>",
-            "description": "A key of one app. It may name any user; `app_name` and `app_source` must be its own app.",
-        }
+    target_class = "unified.api.authentication.BearerAuthentication"
+    name = ["appKey", "userToken"]  # noqa: RUF012  as the library declares it
+
+    def get_security_definition(self, auto_schema: Any) -> list[dict[str, Any]]:
+        issuer = "/o"
+        return [
+            {
+                "type": "http",
+                "scheme": "bearer",
+                "bearerFormat": "uni_<mode>_<id>_<secret>_<crc>",
+                "description": "A key of one app, for its server. It may name any user; `app_name` and `app_source` "
+                "must be its own app.",
+            },
+            {
+                "type": "oauth2",
+                "description": "The access token that a person's sign-in gave to an app. `user_id` may be left out: it "
+                "is good for that person alone.",
+                "flows": {
+                    "authorizationCode": {
+                        "authorizationUrl": f"{issuer}/authorize/",
+                        "tokenUrl": f"{issuer}/token/",
+                        "refreshUrl": f"{issuer}/token/",
+                        "scopes": dict(API_SCOPES),
+                    }
+                },
+            },
+        ]
+
+    def get_security_requirement(self, auto_schema: Any) -> list[dict[str, Any]]:
+        view = auto_schema.view
+        action = getattr(view, "action", None)
+        with_key: dict[str, Any] = {"appKey": []}
+        if action in getattr(view, "keys_only", ()):
+            return [with_key]
+        return [with_key, {"userToken": list(getattr(view, "scopes", {}).get(action, ()))}]
 
 
 class QuickstartScheme(OpenApiAuthenticationExtension):
@@ -138,6 +166,7 @@ def with_error_responses(result: dict[str, Any], **kwargs: Any) -> dict[str, Any
         "additionalProperties": True,
         "description": "With some codes, the numbers that a client needs to act stand beside these keys.",
     }
+    _make_user_id_optional(result)
     for operations in result["paths"].values():
         for method in _METHODS:
             if method not in operations:
@@ -155,6 +184,26 @@ def with_error_responses(result: dict[str, Any], **kwargs: Any) -> dict[str, Any
                 )
             operation["responses"] = dict(sorted(operation["responses"].items()))
     return result
+
+
+def _make_user_id_optional(result: dict[str, Any]) -> None:
+    """A user token names its person already; only with an app key the id has to be sent."""
+    told = " Needed with an app key; may be left out with a user token."
+    for name, schema in result["components"]["schemas"].items():
+        if (
+            name.endswith("InputRequest")
+            and name != "CreateUserInputRequest"
+            and "user_id" in schema.get("required", ())
+        ):
+            schema["required"].remove("user_id")
+            if not schema["required"]:
+                del schema["required"]
+            schema["properties"]["user_id"]["description"] += told
+    for operations in result["paths"].values():
+        for method in _METHODS:
+            for parameter in operations.get(method, {}).get("parameters", []):
+                if parameter["name"] == "user_id" and parameter.pop("required", False):
+                    parameter["description"] += told
 
 
 def _codes_of(operation_id: str, method: str) -> dict[str, list[str]]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from django.conf import settings
 from drf_spectacular.utils import OpenApiExample, extend_schema
 from rest_framework.request import Request
@@ -18,6 +20,13 @@ from workspace.queries import storage_of
 
 
 class Users(UnifiedViewSet):
+    scopes: ClassVar = {
+        "create": ("users.write",),
+        "info": ("credits.read",),
+        "plans": ("credits.read",),
+    }
+    keys_only = frozenset({"create"})
+
     @extend_schema(
         tags=["Users"],
         operation_id="create_user",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from drf_spectacular.utils import OpenApiExample, extend_schema
 from rest_framework.request import Request
@@ -23,6 +23,12 @@ from workspace.content import Content
 
 
 class Workspace(UnifiedViewSet):
+    scopes: ClassVar = {
+        "save": ("workspace.write",),
+        "projects": ("workspace.read",),
+        "storage_stats": ("workspace.read",),
+    }
+
     @extend_schema(
         tags=["Workspace"],
         operation_id="save_project",
@@ -65,6 +71,8 @@ class Workspace(UnifiedViewSet):
     )
     def save(self, request: Request) -> Response:
         data = self.read_body(inputs.SaveProjectInput, request)
+        if data.get("charge") or data.get("hold_id"):
+            self.require_scopes(request, "credits.spend")
         app = self.acting_app(request, data["app_source"], field="app_source")
         user = self.find_member(request, data["user_id"])
         payment = self._payment(request, data, app)

@@ -5,11 +5,12 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
+from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
 from accounts import services
-from accounts.models import LABEL_MAX_LENGTH, App, AppKey
+from accounts.models import ALL_KEY_SCOPES, LABEL_MAX_LENGTH, App, AppKey
 
 MAX_DAYS = 3_650
 
@@ -24,6 +25,7 @@ class Command(BaseCommand):
         create.add_argument("app", help="slug of the app, such as penora")
         create.add_argument("--label", required=True, help="where the key will be used")
         create.add_argument("--mode", choices=["live", "test"], default="live")
+        create.add_argument("--scopes", default=ALL_KEY_SCOPES, help=f"what it may do (default: '{ALL_KEY_SCOPES}')")
         create.add_argument("--days", type=int, help="expire after so many days (default: never)")
         rotate = actions.add_parser("rotate", help="a new key in place of another, which goes on for a while")
         rotate.add_argument("key_id")
@@ -38,7 +40,7 @@ class Command(BaseCommand):
         now = timezone.now()
         for key in AppKey.objects.select_related("app", "replaced_by"):
             used = f"last used {key.last_used_at:%Y-%m-%d %H:%M}" if key.last_used_at else "never used"
-            self.stdout.write(f"{key.key_id}  {key.app.slug}  {key.state(now)}  {used}  {key.label}")
+            self.stdout.write(f"{key.key_id}  {key.app.slug}  {key.state(now)}  {used}  {key.label}  ({key.scopes})")
 
     def do_create(self, options: dict[str, Any]) -> None:
         try:
@@ -51,7 +53,16 @@ class Command(BaseCommand):
         if not 1 <= len(options["label"]) <= LABEL_MAX_LENGTH:
             raise CommandError(f"--label has 1 to {LABEL_MAX_LENGTH} characters.")
         expires_at = timezone.now() + timedelta(days=days) if days else None
-        _, text = services.create_key(app=app, label=options["label"], mode=options["mode"], expires_at=expires_at)
+        try:
+            _, text = services.create_key(
+                app=app,
+                label=options["label"],
+                mode=options["mode"],
+                expires_at=expires_at,
+                scopes=options["scopes"],
+            )
+        except ValidationError as refusal:
+            raise CommandError(" ".join(refusal.messages)) from None
         self._show_once(text)
 
     def do_rotate(self, options: dict[str, Any]) -> None:

@@ -17,6 +17,7 @@ from django.core.management.base import BaseCommand
 from django.db import transaction
 from django.db.models.functions import Now
 
+from accounts import services as accounts
 from accounts.models import User
 from credits import services as credits
 from unified.api.figures import plural
@@ -31,9 +32,9 @@ logger = logging.getLogger("unified.sweep")
 
 class Command(BaseCommand):
     help = (
-        "Enters what has expired, ends holds whose time is over, gives plans' monthly credits, and removes old trash"
-        " and old idempotency keys. Safe at any time, in any number, beside traffic. Exit status 1 if anything was"
-        " left undone."
+        "Enters what has expired, ends holds whose time is over, gives plans' monthly credits, and removes old trash,"
+        " old idempotency keys, and what is left of ended sign-ins. Safe at any time, in any number, beside traffic."
+        " Exit status 1 if anything was left undone."
     )
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -43,6 +44,7 @@ class Command(BaseCommand):
         purged = self._each(workspace.users_with_due_trash, workspace.purge_due_trash)
         given = self._each(credits.users_to_give_plan_credits, credits.grant_plan_credits)
         removed = _remove_old_keys()
+        accounts.sweep_sign_ins()
         self.stdout.write(
             f"{plural(settled, 'account')} settled, {plural(freed, 'workspace')} freed of reservations and "
             f"{purged} of old trash, "

@@ -1,0 +1,122 @@
+"""
+Who may come in, and that they no longer may: signing in and out, rights, and the end of everything that lets a person
+in at once. Each deed is written down with it (`accounts.audit`).
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from django.contrib.sessions.models import Session
+from django.db import transaction
+from django.db.models import F, Q
+from django.db.models.functions import Now
+from django.utils import timezone
+from oauth2_provider.models import (
+    clear_expired,
+    get_access_token_model,
+    get_grant_model,
+    get_id_token_model,
+    get_refresh_token_model,
+)
+from social_django.models import Association, Nonce, UserSocialAuth
+
+from accounts import audit
+from accounts.models import AuditEntry, SpentCode, User
+from accounts.services.people import lock_user
+
+SPENT_CODES_KEPT = timedelta(days=30)
+UPSTREAM_NONCES_KEPT = timedelta(days=1)
+
+
+def note_sign_in(*, user: User, method: str) -> None:
+    """`method` is how they came in: `google`, `password` or `demo`. Locks: the new row."""
+    audit.record(AuditEntry.Event.SIGNED_IN, actor=user, subject=user, method=method)
+
+
+def note_refused_sign_in(*, user: User | None, reason: str) -> None:
+    """
+    `user` is who it would have been, where that is known. Where it is not, only the log has it: anybody can fail to
+    sign in as nobody, as often as they like. Locks: the new row.
+    """
+    if user is None:
+        audit.logger.info("%s reason=%s", AuditEntry.Event.SIGN_IN_REFUSED.value, reason)
+    else:
+        audit.record(AuditEntry.Event.SIGN_IN_REFUSED, subject=user, reason=reason)
+
+
+def note_sign_out(*, user: User) -> None:
+    audit.record(AuditEntry.Event.SIGNED_OUT, actor=user, subject=user)
+
+
+@transaction.atomic
+def note_access_change(*, user: User, actor: User, before: dict[str, Any], after: dict[str, Any]) -> None:
+    """What of a person's rights was changed by `actor`: only what differs is written, if anything does."""
+    changed = {name for name in after if before.get(name) != after[name]}
+    if changed:
+        audit.record(
+            AuditEntry.Event.ACCESS_CHANGED,
+            actor=actor,
+            subject=user,
+            before={name: before.get(name) for name in sorted(changed)},
+            after={name: after[name] for name in sorted(changed)},
+        )
+
+
+@transaction.atomic
+def set_active(*, user: User, is_active: bool, actor: User | None = None) -> User:
+    """
+    Locks a person out, which ends every session and token of theirs at once, or lets them in again, to sign in anew.
+    Locks: the user's row, their tokens.
+    """
+    member = lock_user(user=user)
+    if member.is_active != is_active:
+        before = {"is_active": member.is_active}
+        member.is_active = is_active
+        member.save(update_fields=["is_active"])
+        audit.record(
+            AuditEntry.Event.ACCESS_CHANGED,
+            actor=actor,
+            subject=member,
+            before=before,
+            after={"is_active": is_active},
+        )
+    if not is_active:
+        cut_off(user=member, actor=actor)
+    return member
+
+
+@transaction.atomic
+def cut_off(*, user: User, actor: User | None = None) -> None:
+    """
+    Ends every session, code and token of the person, whatever they may do afterwards: none of it comes back with
+    their rights. Locks: the user's row, then their codes and tokens. (Whoever makes tokens locks the row first, too.)
+    """
+    member = lock_user(user=user)
+    User.objects.filter(pk=member.pk).update(session_epoch=F("session_epoch") + 1)
+    get_grant_model().objects.filter(user=member).delete()
+    get_refresh_token_model().objects.filter(user=member, revoked=None).update(revoked=Now())
+    get_access_token_model().objects.filter(user=member).delete()
+    get_id_token_model().objects.filter(user=member).delete()
+    audit.record(AuditEntry.Event.CUT_OFF, actor=actor, subject=member)
+
+
+def forget_address(*, user: User) -> None:
+    """Takes out from where the person came, and by which identity provider. Called with their row locked."""
+    AuditEntry.objects.filter(Q(subject=user) | Q(actor=user), ip__isnull=False).update(ip=None)
+    UserSocialAuth.objects.filter(user=user).delete()
+
+
+def sweep_sign_ins() -> int:
+    """
+    Removes what can let nobody in any more: expired tokens, codes, sessions, and marks against their reuse that are old
+    enough. How many rows. Safe at any time, in any number. Locks: only what it removes.
+    """
+    spent = SpentCode.objects.filter(created_at__lt=Now() - SPENT_CODES_KEPT).delete()[0]
+    sessions = Session.objects.filter(expire_date__lt=Now()).delete()[0]
+    oldest = int((timezone.now() - UPSTREAM_NONCES_KEPT).timestamp())  # the library keeps seconds since 1970
+    nonces = Nonce.objects.filter(timestamp__lt=oldest).delete()[0]
+    associations = Association.objects.filter(issued__lt=oldest).delete()[0]
+    clear_expired()
+    return spent + sessions + nonces + associations

@@ -1,0 +1,23 @@
+"""Where a request comes from."""
+
+from __future__ import annotations
+
+import ipaddress
+
+from django.conf import settings
+from django.http import HttpRequest
+
+
+def address_of(request: HttpRequest) -> str | None:
+    """
+    The caller's IP address. Behind our proxy (BEHIND_TLS_PROXY) that is the last entry of `X-Forwarded-For`, which the
+    proxy itself has written; whatever stands before it the caller may have made up. None where it cannot be told: the
+    proxy's own address would make one caller of everybody.
+    """
+    behind_proxy = settings.SECURE_PROXY_SSL_HEADER is not None
+    forwarded = request.META.get("HTTP_X_FORWARDED_FOR", "").rpartition(",")[2].strip()
+    text = forwarded if behind_proxy else request.META.get("REMOTE_ADDR", "")
+    try:
+        return str(ipaddress.ip_address(text))
+    except ValueError:
+        return None

@@ -1,0 +1,56 @@
+"""
+Ceilings on what can be tried again and again: passwords, keys, tokens, codes.
+
+Counted in the memory of each web process, in windows of fixed length, so a ceiling holds per process. What is counted
+are failures of those who have shown nothing that we know: whoever has, or had, a key is not held up by being wrong.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+from django.core.cache import cache
+
+
+@dataclass(frozen=True, slots=True)
+class Ceiling:
+    """At most `limit` in any window of `seconds`. A caller who cannot be told from others (None) is not held up."""
+
+    name: str
+    limit: int
+    seconds: int
+
+    def wait(self, caller: str | None) -> int:
+        """For how many seconds the caller has to wait; 0 if they may go on."""
+        if caller is None:
+            return 0
+        window = self._window()
+        used = cache.get(self._key(caller, window), 0)
+        return max(1, int((window + 1) * self.seconds - time.time())) if used >= self.limit else 0
+
+    def count(self, caller: str | None) -> None:
+        if caller is None:
+            return
+        key = self._key(caller, self._window())
+        if not cache.add(key, 1, timeout=self.seconds):
+            try:
+                cache.incr(key)
+            except ValueError:  # it ran out between the two
+                cache.set(key, 1, timeout=self.seconds)
+
+    def _window(self) -> int:
+        return int(time.time()) // self.seconds
+
+    def _key(self, caller: str, window: int) -> str:
+        return f"ceiling:{self.name}:{window}:{caller}"
+
+
+# A page that somebody signs in on, by address: enough for an office behind one, too little for guessing.
+SIGN_INS = Ceiling("sign-in", limit=30, seconds=60)
+# App keys and tokens that were looked up and that there never were, by address.
+CREDENTIALS = Ceiling("credential", limit=60, seconds=60)
+# Refused calls of the token, revocation and introspection endpoints, by address.
+TOKENS = Ceiling("token", limit=60, seconds=60)
+# Project codes that were looked up and not found, by app and person. Whoever types codes stays far below.
+CODES = Ceiling("code", limit=120, seconds=60)
