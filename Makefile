@@ -1,6 +1,6 @@
 # Everything a person does with this project, by name. `make` alone explains itself.
 .DEFAULT_GOAL := help
-.PHONY: help run test check lint format types walls migrations schema schema-check lock manage shell verify sweep fuzz soak bench-images clean
+.PHONY: help run demo test check lint format types walls migrations schema schema-check deploy-check lock manage shell verify sweep fuzz soak bench-images clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -16,10 +16,13 @@ help: ## Show this list
 run: .venv/installed ## Set up what is missing and serve on 127.0.0.1:8000 (or PORT=…)
 	@exec $(BIN)/python manage.py quickstart
 
+demo: .venv/installed-examples ## One sign-in, one pool: Unified, a stand-in for Google and two example apps
+	@exec $(BIN)/python -m examples.demo
+
 test: check ## All checks, then the whole test suite
 	@$(BIN)/python -m pytest $(ARGS)
 
-check: .venv/installed-dev lint types walls migrations schema-check ## Lint, types, walls, migrations complete, schema current
+check: .venv/installed-dev lint types walls migrations schema-check deploy-check ## Lint, types, walls, migrations, schema, production settings
 
 lint: .venv/installed-dev
 	@$(BIN)/ruff format --check --quiet . || { echo "Run 'make format'."; exit 1; }
@@ -41,6 +44,18 @@ migrations: .venv/installed-dev
 schema-check: .venv/installed-dev
 	@$(BIN)/python manage.py openapi --check
 
+# Django's own checks of a configuration for production, with nothing to warn of: everything that README says to set.
+CHECK_KEYS := var/check/signing_key_1.pem var/check/signing_key_2.pem
+$(CHECK_KEYS): | .venv/installed-dev
+	@$(BIN)/python manage.py signingkey $@ >/dev/null
+empty :=
+comma := ,
+deploy-check: $(CHECK_KEYS)
+	@UNIFIED_DEVELOPMENT=0 DEBUG=0 SECRET_KEY=a-key-for-the-checks-that-signs-nothing-0123456789abcdefghij ALLOWED_HOSTS=unified.example \
+		UNIFIED_URL=https://unified.example DATABASE_URL=postgres://localhost/unified BEHIND_TLS_PROXY=1 \
+		OIDC_SIGNING_KEYS=$(subst $(empty) ,$(comma),$(strip $(CHECK_KEYS))) \
+		$(BIN)/python manage.py check --deploy --fail-level WARNING >/dev/null
+
 schema: .venv/installed-dev ## Write docs/openapi.yaml anew from the code
 	@$(BIN)/python manage.py openapi
 
@@ -48,6 +63,7 @@ lock: .venv/installed-dev ## Pin all requirements*.txt anew from their .in (newe
 	@$(BIN)/pip-compile --quiet --upgrade --strip-extras --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --output-file requirements.txt requirements.in
 	@$(BIN)/pip-compile --quiet --upgrade --strip-extras --allow-unsafe --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --output-file requirements-dev.txt requirements-dev.in
 	@$(BIN)/pip-compile --quiet --upgrade --strip-extras --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --output-file bench/requirements.txt bench/requirements.in
+	@$(BIN)/pip-compile --quiet --upgrade --strip-extras --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --constraint requirements-dev.txt --output-file examples/requirements.txt examples/requirements.in
 
 manage: .venv/installed ## Any command of manage.py: make manage ARGS="appkey list"
 	@$(BIN)/python manage.py $(ARGS)
@@ -96,4 +112,9 @@ clean: ## Remove the virtual environment and caches (keeps the data in var/)
 .venv/installed-bench: bench/requirements.txt .venv/installed
 	@echo "Installing the packages that measuring needs"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r bench/requirements.txt
+	@touch $@
+
+.venv/installed-examples: examples/requirements.txt .venv/installed
+	@echo "Installing the packages that the example apps need"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r examples/requirements.txt
 	@touch $@

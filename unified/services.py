@@ -84,8 +84,10 @@ def delete_member(*, user: User) -> User:
     It can be done again. Raises accounts.services.NoDefaultPlan. Locks: the user's row, the account, its
     holds, the storage row.
     """
+    was_here = accounts.lock_user(user=user).deleted_at is None
     member = accounts.forget_user(user=user)
-    accounts.cut_off(user=member)
+    if was_here:
+        accounts.cut_off(user=member)
     accounts.forget_address(user=member)
     credits.release_all(user=member)
     workspace.remove_everything(user=member)

@@ -307,6 +307,7 @@ OAUTH2_PROVIDER = {
     "OIDC_RESPONSE_TYPES_SUPPORTED": ["code"],
     "OIDC_RP_INITIATED_LOGOUT_ENABLED": True,
     "OIDC_RP_INITIATED_LOGOUT_ALWAYS_PROMPT": False,
+    "OIDC_RP_INITIATED_LOGOUT_DELETE_TOKENS": False,  # our own service does, and says so in the audit
     "ACCESS_TOKEN_GENERATOR": "accounts.tokens.access_token",
     "REFRESH_TOKEN_GENERATOR": "accounts.tokens.refresh_token",
     "ACCESS_TOKEN_EXPIRE_SECONDS": 60 * TOKEN_MINUTES,

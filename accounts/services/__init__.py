@@ -4,12 +4,13 @@ What changes people, apps, plans, and who may do what. Each function owns its tr
 
 from accounts.services.access import (
     cut_off,
+    end_tokens,
     forget_address,
     note_access_change,
     note_refused_sign_in,
     note_sign_in,
-    note_sign_out,
     set_active,
+    sign_out,
     sweep_sign_ins,
 )
 from accounts.services.apps import (
@@ -55,6 +56,7 @@ __all__ = [
     "create_key",
     "cut_off",
     "end_family_of",
+    "end_tokens",
     "forget_address",
     "forget_user",
     "get_or_create_user",
@@ -63,7 +65,6 @@ __all__ = [
     "note_access_change",
     "note_refused_sign_in",
     "note_sign_in",
-    "note_sign_out",
     "note_spent_code",
     "register_app",
     "register_client",
@@ -73,6 +74,7 @@ __all__ = [
     "rotate_key",
     "set_active",
     "set_up_plan",
+    "sign_out",
     "sweep_sign_ins",
     "was_a_credential",
     "welcome_back",

@@ -23,7 +23,7 @@ from oauth2_provider.models import (
 from social_django.models import Association, Nonce, UserSocialAuth
 
 from accounts import audit
-from accounts.models import AuditEntry, SpentCode, User
+from accounts.models import AuditEntry, Client, SpentCode, User
 from accounts.services.people import lock_user
 
 SPENT_CODES_KEPT = timedelta(days=30)
@@ -46,7 +46,13 @@ def note_refused_sign_in(*, user: User | None, reason: str) -> None:
         audit.record(AuditEntry.Event.SIGN_IN_REFUSED, subject=user, reason=reason)
 
 
-def note_sign_out(*, user: User) -> None:
+@transaction.atomic
+def sign_out(*, user: User) -> None:
+    """
+    Ends what the apps can do as the person: who signs out of one is out of all. (Their session is the caller's to end;
+    other browsers' sessions stay, and give apps there new tokens without a question.) Locks: as `end_tokens`.
+    """
+    end_tokens(user=user)
     audit.record(AuditEntry.Event.SIGNED_OUT, actor=user, subject=user)
 
 
@@ -91,15 +97,26 @@ def set_active(*, user: User, is_active: bool, actor: User | None = None) -> Use
 def cut_off(*, user: User, actor: User | None = None) -> None:
     """
     Ends every session, code and token of the person, whatever they may do afterwards: none of it comes back with
-    their rights. Locks: the user's row, then their codes and tokens. (Whoever makes tokens locks the row first, too.)
+    their rights. Locks: the user's row, then their codes and tokens.
     """
     member = lock_user(user=user)
     User.objects.filter(pk=member.pk).update(session_epoch=F("session_epoch") + 1)
-    get_grant_model().objects.filter(user=member).delete()
-    get_refresh_token_model().objects.filter(user=member, revoked=None).update(revoked=Now())
-    get_access_token_model().objects.filter(user=member).delete()
-    get_id_token_model().objects.filter(user=member).delete()
+    end_tokens(user=member)
     audit.record(AuditEntry.Event.CUT_OFF, actor=actor, subject=member)
+
+
+@transaction.atomic
+def end_tokens(*, user: User, client: Client | None = None) -> None:
+    """
+    Ends what the apps (or the one client) can do as the person: codes, access tokens, refresh tokens. Locks: the user's
+    row, then their codes and tokens. (Whoever makes tokens locks the row first, too.)
+    """
+    lock_user(user=user)
+    whose: dict[str, Any] = {"user": user} if client is None else {"user": user, "application": client}
+    get_grant_model().objects.filter(**whose).delete()
+    get_refresh_token_model().objects.filter(**whose, revoked=None).update(revoked=Now())
+    get_access_token_model().objects.filter(**whose).delete()
+    get_id_token_model().objects.filter(**whose).delete()
 
 
 def forget_address(*, user: User) -> None:

@@ -35,6 +35,7 @@ from tests.quickstart.service import (
     send,
     wait_for,
 )
+from unified import signing_keys
 from unified.database import temporary_cluster
 
 TERM, INT = signal.SIGTERM, signal.SIGINT
@@ -488,7 +489,9 @@ GOOD = {
     "SECRET_KEY": secrets.token_urlsafe(50),
     "ALLOWED_HOSTS": "unified.example",
     "DATABASE_URL": "postgres://unified:secret@127.0.0.1:1/unified",
+    "UNIFIED_URL": "https://unified.example",
 }
+SIGNING_KEYS = [signing_keys.new_key(), signing_keys.new_key()]
 UNSAFE = [
     pytest.param({"UNIFIED_QUICKSTART_OPEN": "1"}, "unified.E001", "Unset UNIFIED_QUICKSTART_OPEN", id="open"),
     pytest.param({"SECRET_KEY": "short"}, "unified.E002", "Make one with: python -c", id="short-secret"),
@@ -500,6 +503,10 @@ UNSAFE = [
     pytest.param({"ALLOWED_HOSTS": "https://unified.example"}, "unified.E003", "Set ALLOWED_HOSTS", id="an-address"),
     pytest.param({"UNIFIED_INITIAL_CREDITS": "1001"}, "unified.E006", "lower the one or raise", id="too-generous"),
     pytest.param({"UNIFIED_INITIAL_CREDITS": "-1"}, "unified.E006", "lower the one or raise", id="negative"),
+    pytest.param({"UNIFIED_URL": ""}, "unified.E010", "Set UNIFIED_URL=https://", id="no-address"),
+    pytest.param({"UNIFIED_URL": "http://unified.example"}, "unified.E010", "Set UNIFIED_URL=https://", id="in-clear"),
+    pytest.param({"OIDC_SIGNING_KEYS": ""}, "unified.E011", "Make two with", id="no-signing-keys"),
+    pytest.param({"GOOGLE_CLIENT_ID": "x"}, "unified.E012", "Set both", id="half-of-google"),
     pytest.param({"UNIFIED_IDEMPOTENCY_KEPT_DAYS": "6"}, "unified.E007", "at least 7 days", id="forgetful"),
 ]
 
@@ -508,6 +515,10 @@ CHECK, WEB_PROCESS = ("manage.py", "check"), ("-c", "import unified.wsgi")
 
 
 def python(folder: Path, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
+    keys = [folder / "1.pem", folder / "2.pem"]
+    for key in keys:
+        signing_keys.write(key, SIGNING_KEYS[keys.index(key)])
+    settings = {"OIDC_SIGNING_KEYS": ",".join(map(str, keys)), **settings}
     return subprocess.run(
         [sys.executable, *arguments],
         cwd=PROJECT,

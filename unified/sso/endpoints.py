@@ -10,6 +10,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from django.conf import settings
+from django.contrib.auth import logout
+from django.contrib.auth.views import redirect_to_login
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils.decorators import method_decorator
@@ -18,15 +20,17 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.generic import View
 from oauth2_provider import views
 from oauth2_provider.exceptions import ClientIdMissmatch, InvalidIDTokenError, InvalidOIDCClientError
+from oauth2_provider.oauth2_backends import _add_iss_to_redirect
 from oauth2_provider.views.mixins import OAuthLibMixin
 from oauthlib.common import Request as OAuthRequest
 
+from accounts import services
 from accounts.models import Client
-from accounts.services import authenticate_token, note_sign_out
+from accounts.services import authenticate_token
 from unified.callers import address_of
 from unified.sso import pages
 from unified.sso.origins import lead_on_to_apps
-from unified.sso.validator import GRANTS, client_of, read_hint, user_of
+from unified.sso.validator import GRANTS, client_of, is_too_old, read_hint, user_of
 from unified.throttles import TOKENS
 
 _NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}  # RFC 6749, section 5.1
@@ -34,6 +38,31 @@ _NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}  # RFC 6749, sec
 
 class Authorize(views.AuthorizationView):
     """Sends a person back to the app with a code; asks them first, if the app is none of ours."""
+
+    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        prompt = request.GET.get("prompt", "").split()
+        if is_too_old(request.user, request.GET.get("max_age")) and "none" not in prompt:
+            return self.handle_prompt_login()
+        response: HttpResponse = super().get(request, *args, **kwargs)
+        return response
+
+    def handle_prompt_login(self) -> HttpResponse:
+        """
+        Whoever is asked to sign in anew is signed out first: the sign-in page lets those go on who are signed in. What
+        asked for it has done its work, and is not asked again on the way back.
+        """
+        logout(self.request)
+        query = self.request.GET.copy()
+        for done in ("prompt", "max_age"):
+            query.pop(done, None)
+        response: HttpResponse = redirect_to_login(f"{self.request.path}?{query.urlencode()}")
+        return response
+
+    def redirect(self, redirect_to: str, application: Any) -> HttpResponse:
+        """With our name, also where it is a refusal: a client that was promised one refuses an answer without it."""
+        issuer = settings.OAUTH2_PROVIDER["OIDC_ISS_ENDPOINT"]  # RFC 9207, section 2
+        answer: HttpResponse = super().redirect(_add_iss_to_redirect(redirect_to, issuer), application)
+        return answer
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         context: dict[str, Any] = super().get_context_data(**kwargs)
@@ -181,12 +210,15 @@ class Logout(views.RPInitiatedLogoutView):
     def do_logout(
         self, application: Any = None, post_logout_redirect_uri: Any = None, state: Any = None, token_user: Any = None
     ) -> HttpResponse:
-        # The tokens that end are those of whoever is signed in here. A hint alone, which any app has kept, ends nobody
-        # else's: it may have been made long ago.
+        """
+        Whoever is signed in here is out of everything. Where nobody is any more, the hint still ends what the app that
+        has it can do as the person; not more: it may be old, and prove nothing about who asks.
+        """
         if self.request.user.is_authenticated:
-            note_sign_out(user=self.request.user)
-        with transaction.atomic():
-            response: HttpResponse = super().do_logout(application, post_logout_redirect_uri, state, self.request.user)
+            services.sign_out(user=self.request.user)
+        elif token_user is not None and application is not None:
+            services.end_tokens(user=token_user, client=application)
+        response: HttpResponse = super().do_logout(application, post_logout_redirect_uri, state)
         return response
 
     def render_to_response(self, context: dict[str, Any], **kwargs: Any) -> HttpResponse:

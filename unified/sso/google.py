@@ -63,7 +63,7 @@ def find_member(
     email = _email(details.get("email"))
     member, created = services.create_member(
         user_id=uid,
-        username=_name(details, email),
+        username=_name(details, email) or uid,
         email=email,
         initial_credits=settings.INITIAL_CREDITS_DEFAULT,
     )
@@ -84,10 +84,10 @@ def _email(claim: Any) -> str:
 
 
 def _name(details: dict[str, Any], email: str) -> str:
-    """What the issuer calls the person, without what cannot be shown; else what stands before the @."""
+    """What the issuer calls the person, without what cannot be shown; else what stands before the @; or nothing."""
     for claim in (details.get("fullname"), details.get("username"), email.partition("@")[0]):
         if isinstance(claim, str):
             name = "".join(letter for letter in claim if unicodedata.category(letter) not in ("Cc", "Cs")).strip()
             if name:
                 return name[:NAME_MAX_LENGTH]
-    return "Unnamed"
+    return ""

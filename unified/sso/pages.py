@@ -17,9 +17,10 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 from social_django import views as social
 
+from accounts import services
 from accounts.models import App, Client, User
 from accounts.queries import find_user, registered_apps
-from accounts.services import note_refused_sign_in, note_sign_in, note_sign_out
+from accounts.services import note_refused_sign_in, note_sign_in
 from unified import seed
 from unified.callers import address_of
 from unified.sso.origins import lead_on_to_apps
@@ -80,12 +81,9 @@ def demo(request: HttpRequest) -> HttpResponse:
 @csrf_protect
 @require_POST
 def sign_out(request: HttpRequest) -> HttpResponse:
-    """
-    Ends this session; with `next`, to go on there as somebody else. The apps find out when they next ask; to end theirs
-    at once is their own sign-out's matter.
-    """
+    """Ends this session and what the apps can do as the person; with `next`, to go on there as somebody else."""
     if request.user.is_authenticated:
-        note_sign_out(user=request.user)
+        services.sign_out(user=request.user)
     logout(request)
     if request.POST.get("next"):
         return redirect(f"{resolve_url(settings.LOGIN_URL)}?{urlencode({'next': _onwards(request)})}")

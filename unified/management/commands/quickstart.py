@@ -119,6 +119,10 @@ class Command(BaseCommand):
         keys = {slug: seed.ensure_key(slug, _text_at(before, "app_keys", slug)) for slug in ("penora", "imagegene")}
         facts = {
             "url": url,
+            "signin": {
+                "url": f"{url}/signin/",
+                "as": "(as the demo user)" if settings.DEMO_SIGN_IN else "(with Google)",
+            },
             "admin": {"url": f"{url}/admin/", "user_id": seed.STAFF_USER_ID, "password": password},
             "app_keys": keys,
             "demo_user_id": seed.DEMO_USER_ID,
@@ -136,6 +140,7 @@ class Command(BaseCommand):
             "",
             f"Unified is at   {facts['url']}",
             f"API docs        {facts['url']}/api/docs/",
+            f"Sign-in         {facts['signin']['url']}  {facts['signin']['as']}",
             f"Admin           {admin['url']}",
             f"                user id {admin['user_id']}, password {admin['password'] or '(the one you set)'}",
             f"Penora key      {facts['app_keys']['penora']}",
