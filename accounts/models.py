@@ -18,6 +18,7 @@ from django.db.models import Q
 from django.db.models.functions import Now
 from django.utils.crypto import salted_hmac
 from oauth2_provider.models import AbstractApplication
+from oauth2_provider.validators import AllowedURIValidator
 
 from accounts import scopes
 
@@ -255,6 +256,16 @@ class Client(AbstractApplication):  # type: ignore[misc]  # the library has no t
             ),
             models.CheckConstraint(condition=Q(hash_client_secret=True), name="client_secret_is_kept_as_a_digest"),
         ]
+
+    def clean(self) -> None:
+        """The library's own looks at every address but those of `post_logout_redirect_uris`."""
+        super().clean()
+        validate = AllowedURIValidator(self.get_allowed_schemes(), "post logout redirect uri", True, True)
+        try:
+            for address in self.post_logout_redirect_uris.split():
+                validate(address)
+        except ValidationError as refusal:
+            raise ValidationError({"post_logout_redirect_uris": refusal}) from None
 
     def is_usable(self, request: Any) -> bool:
         """Asked by the library before any use."""

@@ -18,6 +18,6 @@ def address_of(request: HttpRequest) -> str | None:
     forwarded = request.META.get("HTTP_X_FORWARDED_FOR", "").rpartition(",")[2].strip()
     text = forwarded if behind_proxy else request.META.get("REMOTE_ADDR", "")
     try:
-        return str(ipaddress.ip_address(text))
+        return str(ipaddress.ip_address(text.partition("%")[0]))  # without the name of a network card
     except ValueError:
         return None

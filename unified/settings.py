@@ -103,7 +103,7 @@ MIDDLEWARE = [
     "unified.headers.PolicyMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "csp.middleware.CSPMiddleware",
-    "unified.sso.middleware.NoNulMiddleware",
+    "unified.sso.middleware.WellFormedMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -215,6 +215,7 @@ X_FRAME_OPTIONS = "DENY"
 AXES_FAILURE_LIMIT = whole_number("UNIFIED_LOCKOUT_AFTER", 5)
 AXES_COOLOFF_TIME = timedelta(minutes=whole_number("UNIFIED_LOCKOUT_MINUTES", 15))
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+AXES_USERNAME_FORM_FIELD = "username"  # what the form calls a user id; else failures are kept as nobody's
 AXES_RESET_ON_SUCCESS = True
 AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False  # or whoever knows a user id could lock its owner out for ever
 AXES_CLIENT_IP_CALLABLE = "unified.callers.address_of"
@@ -432,7 +433,7 @@ LOGGING = {
         "django.request": {"level": "ERROR"},
         # Scanners; the request's own line tells of them. (With no handler at all, Python would print a traceback.)
         "django.security.DisallowedHost": {"handlers": ["nowhere"], "propagate": False},
-        "django.security.NulInRequest": {"handlers": ["nowhere"], "propagate": False},
+        "django.security.MalformedRequest": {"handlers": ["nowhere"], "propagate": False},
         "django.server": {"level": "WARNING"},
     },
 }

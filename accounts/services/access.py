@@ -8,6 +8,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
+from axes.models import AccessAttempt
 from django.contrib.sessions.models import Session
 from django.db import transaction
 from django.db.models import F, Q
@@ -122,6 +123,7 @@ def end_tokens(*, user: User, client: Client | None = None) -> None:
 def forget_address(*, user: User) -> None:
     """Takes out from where the person came, and by which identity provider. Called with their row locked."""
     AuditEntry.objects.filter(Q(subject=user) | Q(actor=user), ip__isnull=False).update(ip=None)
+    AccessAttempt.objects.filter(username=user.user_id).delete()
     UserSocialAuth.objects.filter(user=user).delete()
 
 

@@ -43,12 +43,14 @@ def register_client(
         client = Client(app=app, name=name, client_id=f"{app.slug}-{secrets.token_hex(8)}", client_secret="")
         client.authorization_grant_type = Client.GRANT_AUTHORIZATION_CODE
         client.algorithm = Client.RS256_ALGORITHM
+    # What a public client has instead of a secret is the digest of an empty one: it must not become a server's.
+    has_secret = client.client_type == Client.CLIENT_CONFIDENTIAL and bool(client.client_secret)
     client.client_type = Client.CLIENT_CONFIDENTIAL if confidential else Client.CLIENT_PUBLIC
     client.skip_authorization = first_party
     client.redirect_uris = " ".join(redirect_uris)
     client.post_logout_redirect_uris = " ".join(post_logout_redirect_uris)
     client.allowed_origins = " ".join(allowed_origins)
-    secret = secrets.token_urlsafe(48) if confidential and (new_secret or not client.client_secret) else None
+    secret = secrets.token_urlsafe(48) if confidential and (new_secret or not has_secret) else None
     if secret or not confidential:
         client.client_secret = secret or ""
     client.full_clean(exclude=["client_secret"])

@@ -52,12 +52,12 @@ class Holds(UnifiedViewSet):
     )
     def reserve(self, request: Request) -> Response:
         data = self.read_body(inputs.ReserveCreditsInput, request)
-        app = self.acting_app(request, data["app_name"], field="app_name")
-        user = self.find_member(request, data["user_id"])
-        price = self.priced(data)
         storage_bytes = data.get("storage_bytes", 0)
         if storage_bytes:
             self.require_scopes(request, "workspace.write")
+        app = self.acting_app(request, data["app_name"], field="app_name")
+        user = self.find_member(request, data["user_id"])
+        price = self.priced(data)
 
         def work() -> Answer:
             hold, spendable = services.reserve(

@@ -19,6 +19,7 @@ from accounts.services import InvalidUserId, check_user_id
 from unified import services
 
 NAME_MAX_LENGTH = 255
+EMAIL_MAX_LENGTH = 254
 
 
 class SignedInAsAnother(AuthAssociationError):
@@ -42,7 +43,14 @@ class GoogleSignIn(OpenIdConnectAuth):
 
 
 def refuse_another_account(*, backend: Any, uid: str, user: User | None = None, **kwargs: Any) -> None:
-    """Raises SignedInAsAnother: the library would link the account to whoever happens to be signed in."""
+    """
+    Raises SignedInAsAnother: the library would link the account to whoever happens to be signed in. AuthResponseError
+    for a `sub` that cannot be a user id, before it is looked up.
+    """
+    try:
+        check_user_id(uid)
+    except InvalidUserId:
+        raise AuthResponseError(backend, claim="sub", code="invalid_claim", stage="pipeline") from None
     if user is not None and user.user_id != uid:
         raise SignedInAsAnother(backend, code="identity_in_use", stage="pipeline", context={"member": user})
 
@@ -54,12 +62,8 @@ def find_member(
     The person whose user_id is the issuer's `sub`, made if this is their first time here, with what every new person
     is given. An app may have made them before; then they are left as they are.
 
-    Raises AuthResponseError for a `sub` that cannot be a user id, SignsInWithPassword. Locks: as `create_member`.
+    Raises SignsInWithPassword. Locks: as `create_member`.
     """
-    try:
-        check_user_id(uid)
-    except InvalidUserId:
-        raise AuthResponseError(backend, claim="sub", code="invalid_claim", stage="pipeline") from None
     email = _email(details.get("email"))
     member, created = services.create_member(
         user_id=uid,
@@ -76,11 +80,13 @@ def find_member(
 
 def _email(claim: Any) -> str:
     """An address to write to, or nothing."""
+    if not isinstance(claim, str) or len(claim) > EMAIL_MAX_LENGTH:
+        return ""
     try:
         validate_email(claim)
     except ValidationError:
         return ""
-    return str(claim) if len(claim) <= 254 else ""
+    return claim
 
 
 def _name(details: dict[str, Any], email: str) -> str:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.core.exceptions import SuspiciousOperation
 from django.http import HttpRequest, HttpResponse
@@ -16,16 +18,20 @@ from unified.sso import pages
 from unified.sso.google import SignedInAsAnother, SignsInWithPassword
 
 _FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
+_ENCODINGS = ("utf-8", "utf8")
+_BROKEN_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
+_ADDRESSES = ("redirect_uri", "post_logout_redirect_uri", "resource")
 
 
-class NulInRequest(SuspiciousOperation):
+class MalformedRequest(SuspiciousOperation):
     """Answered with 400."""
 
 
-class NoNulMiddleware:
+class WellFormedMiddleware:
     """
-    A NUL anywhere in the path, the query or a form is a 400: PostgreSQL stores none, and would answer with an error
-    wherever one is looked up. (The API's JSON has a parser of its own for that.)
+    What cannot be taken as it is meant is a 400, where it would end in an error of ours further in: a NUL in the path,
+    the query, a form or a cookie (PostgreSQL stores none), an escape that is none and an address that is none (Python
+    raises), another encoding than UTF-8. The API has rules of its own for its JSON.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
@@ -37,13 +43,32 @@ class NoNulMiddleware:
         return self.get_response(request)
 
     def _check(self, request: HttpRequest) -> None:
+        if request.content_params.get("charset", "utf-8").lower() not in _ENCODINGS:
+            raise MalformedRequest("The request is not in UTF-8.")
         query = request.META.get("QUERY_STRING", "")
-        if "\x00" in request.path or "\x00" in query or "%00" in query:
-            raise NulInRequest("There is a NUL in the address.")
-        if request.content_type in _FORMS and any(
-            "\x00" in name or any("\x00" in value for value in values) for name, values in request.POST.lists()
-        ):
-            raise NulInRequest("There is a NUL in the form.")
+        if _BROKEN_ESCAPE.search(query):
+            raise MalformedRequest("There is a % in the query that escapes nothing.")
+        if not request.META.get("HTTP_AUTHORIZATION", "").isascii():
+            raise MalformedRequest("The header Authorization is not in ASCII.")
+        parameters = list(request.GET.lists())
+        if request.content_type in _FORMS:
+            parameters += request.POST.lists()
+        texts = [request.path, query, *request.COOKIES, *request.COOKIES.values()]
+        texts += [text for name, values in parameters for text in (name, *values)]
+        if any("\x00" in text for text in texts):
+            raise MalformedRequest("There is a NUL in the request.")
+        for name, values in parameters:
+            if name in _ADDRESSES and not all(_can_be_read(part) for value in values for part in value.split()):
+                raise MalformedRequest(f"{name} is no address.")
+
+
+def _can_be_read(address: str) -> bool:
+    """Whether Python can take it apart. Whether it is one that is allowed, the library asks."""
+    try:
+        _ = urlsplit(address).port
+    except ValueError:
+        return False
+    return True
 
 
 class SignInRefusalMiddleware(SocialAuthExceptionMiddleware):

@@ -8,7 +8,7 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 from django.conf import settings
 from django.contrib.auth import login, logout
 from django.contrib.auth.forms import AuthenticationForm
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect, render, resolve_url
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.cache import never_cache
@@ -41,7 +41,7 @@ def sign_in(request: HttpRequest, *, for_staff: bool = False) -> HttpResponse:
     onwards = _onwards(request)
     user = request.user
     if user.is_authenticated and (user.is_staff or not for_staff):
-        return redirect(onwards)
+        return HttpResponseRedirect(onwards)
     form = AuthenticationForm(request)
     if request.method == "POST":
         too_many = _too_many(request)
@@ -51,7 +51,7 @@ def sign_in(request: HttpRequest, *, for_staff: bool = False) -> HttpResponse:
         if form.is_valid():
             login(request, form.get_user())
             note_sign_in(user=form.get_user(), method="password")
-            return redirect(onwards)
+            return HttpResponseRedirect(onwards)
         if not getattr(request, "axes_locked_out", False):
             note_refused_sign_in(user=_typed_user(request), reason="password")
     return _sign_in_page(request, onwards=onwards, form=form, for_staff=for_staff)
@@ -74,7 +74,7 @@ def demo(request: HttpRequest) -> HttpResponse:
         )
     login(request, user, backend=DEMO_BACKEND)
     note_sign_in(user=user, method="demo")
-    return redirect(_onwards(request))
+    return HttpResponseRedirect(_onwards(request))
 
 
 @never_cache
@@ -184,7 +184,10 @@ def _sign_in_page(request: HttpRequest, *, onwards: str, form: AuthenticationFor
 
 
 def _onwards(request: HttpRequest) -> str:
-    """Where to go after: `next`, if it is an address of ours, else home."""
+    """
+    Where to go after: `next`, if it is an address of ours, else home. (Not for `redirect`, which would take one word for
+    the name of a page, and raise where there is none.)
+    """
     wanted = request.POST.get("next") or request.GET.get("next") or ""
     ours = url_has_allowed_host_and_scheme(
         wanted, allowed_hosts={request.get_host()}, require_https=request.is_secure()
