@@ -7,6 +7,7 @@ are failures of those who have shown nothing that we know: whoever has, or had, 
 
 from __future__ import annotations
 
+import hashlib
 import time
 from dataclasses import dataclass
 
@@ -43,7 +44,8 @@ class Ceiling:
         return int(time.time()) // self.seconds
 
     def _key(self, caller: str, window: int) -> str:
-        return f"ceiling:{self.name}:{window}:{caller}"
+        # By its digest: what a caller has sent can be long, and have any character in it.
+        return f"ceiling:{self.name}:{window}:{hashlib.sha256(caller.encode(errors='replace')).hexdigest()}"
 
 
 # A page that somebody signs in on, by address: enough for an office behind one, too little for guessing.
