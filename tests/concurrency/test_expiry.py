@@ -94,7 +94,7 @@ def test_a_deduction_that_came_in_time_has_the_lot_though_time_runs_out_while_it
     Seen to fail: with the lots read before the account was locked, or without the lock, the whole lot was entered as
     expired beside the deduction, and only account_balance_covers_lots or entry_account_seq_unique stopped it.
     """
-    lot = give_a_lot(alice, 10, seconds=3)
+    lot = give_a_lot(alice, 10, seconds=5)  # a hundred times as long as the deduction needs to come to its lock
     with background() as start, held("LOCK TABLE credits_ledgerentry IN SHARE MODE") as release:
         call = start(lambda: deduct(as_penora, 8))
         (backend,) = waiting_for_a_lock(1)

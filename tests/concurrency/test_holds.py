@@ -171,7 +171,7 @@ def test_a_capture_that_came_in_time_wins_though_time_runs_out_while_it_writes(
 
     Seen to fail: without the account's and the hold's locks the hold was captured, entered as expired and released.
     """
-    hold_id = reserve(as_imagegene, expires_in=3)
+    hold_id = reserve(as_imagegene, expires_in=5)  # a hundred times as long as the capture needs to come to its lock
     with background() as start, held("LOCK TABLE credits_ledgerentry IN SHARE MODE") as release:
         capture = start(lambda: as_imagegene.post("capture-credits", hold_id=hold_id))
         (backend,) = waiting_for_a_lock(1)

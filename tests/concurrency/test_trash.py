@@ -195,9 +195,9 @@ def sweep() -> str:
     return out.getvalue()
 
 
-def make_nearly_due(code: str) -> None:
-    """In a second its days in the trash are over."""
-    Project.objects.filter(code=code).update(deleted_at=Now() - timedelta(days=7, seconds=-1))
+def make_nearly_due(code: str, *, seconds: float = 1) -> None:
+    """So soon its days in the trash are over."""
+    Project.objects.filter(code=code).update(deleted_at=Now() - timedelta(days=7, seconds=-seconds))
 
 
 def wait_until_due(code: str) -> None:
@@ -247,7 +247,7 @@ def test_a_project_that_is_restored_in_time_is_not_swept_away_though_its_days_ru
     """
     code = by_penora.keep(100)
     by_penora.delete(code)
-    make_nearly_due(code)
+    make_nearly_due(code, seconds=5)  # a hundred times as long as the restoring needs to come to its lock
     with background() as start, held("LOCK TABLE workspace_appstorage IN SHARE MODE") as release:
         restoring = start(lambda: by_penora.restore(code))
         (backend,) = waiting_for_a_lock(1)
