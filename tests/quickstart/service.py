@@ -8,7 +8,9 @@ was started here, and nothing else, is stopped here.
 from __future__ import annotations
 
 import contextlib
+import functools
 import http.client
+import itertools
 import json
 import os
 import shutil
@@ -49,10 +51,32 @@ def clean_environment(**settings: str) -> dict[str, str]:
     return {**kept, "DATABASE_URL": "", **settings}
 
 
+@functools.cache
+def _own_ports() -> tuple[socket.socket, Iterator[int]]:
+    """
+    A hundred ports for this process alone: it holds the first one, and so the others, for as long as it lives. They lie
+    below those that the system hands out by itself, or a connection that somebody opens could come to have the port of
+    a service that is about to start, or that has just ended.
+    """
+    for first in range(20_000, 32_000, 100):
+        guard = socket.socket()
+        try:
+            guard.bind(("127.0.0.1", first))
+        except OSError:  # another run's, or another worker's
+            guard.close()
+        else:
+            return guard, itertools.cycle(range(first + 1, first + 100))
+    raise AssertionError("All ports are taken.")
+
+
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """One that nobody listens on, and that nobody else is given."""
+    for port in _own_ports()[1]:
+        with contextlib.suppress(OSError), socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError("unreachable")
 
 
 def wait_for(condition: Callable[[], Any], *, what: str, seconds: float = PATIENCE_SECONDS) -> Any:
