@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any, NoReturn
 
+import hypothesis
 import pytest
 from django.conf import settings
 from django.core.cache import cache
@@ -24,6 +25,12 @@ from tests.client import ApiClient
 from unified import seed, services
 from unified.database import temporary_cluster
 
+pytest_plugins = ["tests.workers"]
+
+# How long an example takes says what else the machine does. (Where CI is set, Hypothesis always draws the same ones.)
+hypothesis.settings.register_profile("unified", hypothesis.settings(), deadline=None)
+hypothesis.settings.load_profile("unified")
+
 KEEP_BETWEEN_TESTS = {
     *("accounts_app", "accounts_plan", "credits_operation"),
     *("auth_permission", "django_content_type"),
@@ -33,18 +40,22 @@ _cluster = None
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Starts the server before pytest-django looks at the settings."""
-    # Whoever is started in the background by a shell ignores Ctrl-C, and so does all that they start. The tests that
-    # send one to a program of ours need it to be heard.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends the run in order, with all the servers it started
-    global _cluster  # noqa: PLW0603
-    if settings.EMBEDDED_POSTGRES is None and not settings.DATABASE_URL:
-        raise pytest.UsageError("Run 'make test', or set DEBUG=1 in the environment.")
-    if settings.EMBEDDED_POSTGRES is None or hasattr(config, "workerinput"):
+    """Starts the server before pytest-django looks at the settings. The workers use the one of who started them."""
+    if hasattr(config, "workerinput"):
+        settings.DATABASES["default"].update(config.workerinput["server"])
         return
-    _cluster = temporary_cluster()
-    settings.DATABASES["default"].update(_cluster.__enter__().settings())
+    global _cluster  # noqa: PLW0603
+    if settings.EMBEDDED_POSTGRES is not None:
+        _cluster = temporary_cluster()
+        settings.DATABASES["default"].update(_cluster.__enter__().settings())
+    elif not settings.DATABASE_URL:
+        raise pytest.UsageError("Run 'make test', or set DEBUG=1 in the environment.")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    database = settings.DATABASES["default"]
+    node.workerinput["server"] = {name: database[name] for name in ("HOST", "PORT", "USER", "NAME")}
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -54,8 +65,13 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 
 @pytest.fixture(scope="session")
-def django_db_setup(django_test_environment: None, django_db_blocker: Any) -> Iterator[None]:
-    """The test database, with the registry in it. (pytest-django's own would miss tests with `committed_db` only.)"""
+def django_db_setup(
+    django_test_environment: None, django_db_blocker: Any, django_db_modify_db_settings: None
+) -> Iterator[None]:
+    """
+    The test database, with the registry in it. (pytest-django's own would miss tests with `committed_db` only; the last
+    of its fixtures that are asked for names the database after the worker.)
+    """
     with django_db_blocker.unblock():
         made = setup_databases(verbosity=0, interactive=False, aliases={"default"}, serialized_aliases=set())
         seed.seed_registry()

@@ -1,0 +1,105 @@
+"""
+How the whole suite runs on two cores: in two processes, pytest-xdist's workers, which share a PostgreSQL server and
+nothing else. Each has a database of its own there, its own ports, and its own services and browsers.
+
+A file's tests stay together and in their order, since they may share a service. Which worker has which file is decided
+as they go: whoever has nothing left takes the next file, the longest files first.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+WORKERS = 2
+# Where most of the time goes: what would be left over for one worker alone if it began last, the longest first.
+LONGEST = (
+    "tests/credits/test_state_machine.py",
+    "tests/quickstart/test_run.py",
+    "tests/workspace/test_image_traps.py",
+    "tests/workspace/test_image_policy.py",
+    "tests/test_database.py",
+    "tests/workspace/test_image_text.py",
+    "tests/admin/test_pages.py",
+    "tests/test_delete_member.py",
+    "tests/test_verify_ledger.py",
+    "tests/workspace/test_image_hostile.py",
+    "tests/concurrency/test_bank.py",
+    "tests/concurrency/test_holds.py",
+    "tests/admin/test_changes.py",
+    "tests/quickstart/test_access.py",
+)
+PATIENCE_SECONDS = 60
+
+_nodes: list[Any] = []
+_is_to_end = _tidies_up = False
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure() -> None:
+    # Whoever is started in the background by a shell ignores Ctrl-C, and so does all that they start. The tests that
+    # send one to a program of ours need it to be heard.
+    signal.signal(signal.SIGINT, end_in_order)
+    signal.signal(signal.SIGTERM, end_in_order)
+    # The workers must find the same tests in the same order, whatever has been put into a set on the way.
+    os.environ.setdefault("PYTHONHASHSEED", "0")
+
+
+def end_in_order(*_: object) -> None:
+    """
+    Ends the run by a KeyboardInterrupt, with all the servers that it started. Once: a Ctrl-C comes from the terminal
+    and from the process that started this one, a SIGTERM perhaps through make as well, and the second must not keep
+    the first from tidying up.
+    """
+    global _is_to_end  # noqa: PLW0603
+    if not _is_to_end:
+        _is_to_end = True
+        if not _tidies_up:
+            raise KeyboardInterrupt
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_teardown() -> Iterator[None]:
+    """Nor must it end a fixture in the midst of removing what it made."""
+    global _tidies_up  # noqa: PLW0603
+    was_to_end, _tidies_up = _is_to_end, True
+    try:
+        yield
+    finally:
+        _tidies_up = False
+    if _is_to_end and not was_to_end:
+        raise KeyboardInterrupt
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """Two for the whole suite. A part of it is done before a second process has read all the tests."""
+    a_part = config.option.keyword or config.option.markexpr or config.option.deselect
+    return 0 if a_part or config.args != config.getini("testpaths") else WORKERS
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if hasattr(config, "workerinput"):
+        places = {file: place for place, file in enumerate(LONGEST)}
+        items.sort(key=lambda item: places.get(item.location[0], len(places)))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodeready(node: Any) -> None:
+    _nodes.append(node)
+
+
+def pytest_keyboard_interrupt() -> None:
+    """Lets the workers end what they have started, which may take longer than xdist would wait before it kills them."""
+    running = [node for node in _nodes if not node.channel.isclosed()]
+    for node in running:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(node.gateway._rinfo().pid, signal.SIGTERM)
+    for node in running:
+        with contextlib.suppress(Exception):  # its end may be an error, too; what matters is that it is over
+            node.channel.waitclose(PATIENCE_SECONDS)
