@@ -52,7 +52,6 @@ def pytest_configure(config: pytest.Config) -> None:
         raise pytest.UsageError("Run 'make test', or set DEBUG=1 in the environment.")
 
 
-@pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
     database = settings.DATABASES["default"]
     node.workerinput["server"] = {name: database[name] for name in ("HOST", "PORT", "USER", "NAME")}

@@ -2,8 +2,9 @@
 How the whole suite runs on two cores: in two processes, pytest-xdist's workers, which share a PostgreSQL server and
 nothing else. Each has a database of its own there, its own ports, and its own services and browsers.
 
-A file's tests stay together and in their order, since they may share a service. Which worker has which file is decided
-as they go: whoever has nothing left takes the next file, the longest files first.
+A file's tests stay together and in their order, since they may share a service; so do the files of a folder whose
+servers and browser take long to start, and a lot of a core. Which worker has what is decided as they go: whoever has
+nothing left takes the next, the longest first.
 """
 
 from __future__ import annotations
@@ -15,11 +16,14 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from xdist.scheduler import LoadFileScheduling
 
 WORKERS = 2
+TOGETHER = ("tests/browser/",)
 # Where most of the time goes: what would be left over for one worker alone if it began last, the longest first.
 LONGEST = (
     "tests/credits/test_state_machine.py",
+    "tests/browser/",
     "tests/quickstart/test_run.py",
     "tests/workspace/test_image_traps.py",
     "tests/workspace/test_image_policy.py",
@@ -76,20 +80,33 @@ def pytest_runtest_teardown() -> Iterator[None]:
         raise KeyboardInterrupt
 
 
-@pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     """Two for the whole suite. A part of it is done before a second process has read all the tests."""
     a_part = config.option.keyword or config.option.markexpr or config.option.deselect
     return 0 if a_part or config.args != config.getini("testpaths") else WORKERS
 
 
+def unit_of(nodeid: str) -> str:
+    """What a test stays together with: its file, or its folder."""
+    file = nodeid.partition("::")[0]
+    return next((folder for folder in TOGETHER if file.startswith(folder)), file)
+
+
+class InUnits(LoadFileScheduling):
+    def _split_scope(self, nodeid: str) -> str:
+        return unit_of(nodeid)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> InUnits | None:
+    return InUnits(config, log) if config.option.dist == "loadfile" else None
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     if hasattr(config, "workerinput"):
-        places = {file: place for place, file in enumerate(LONGEST)}
-        items.sort(key=lambda item: places.get(item.location[0], len(places)))
+        places = {name: place for place, name in enumerate(LONGEST)}
+        items.sort(key=lambda item: places.get(unit_of(item.nodeid), len(places)))
 
 
-@pytest.hookimpl(optionalhook=True)
 def pytest_testnodeready(node: Any) -> None:
     _nodes.append(node)
 
