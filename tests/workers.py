@@ -69,14 +69,14 @@ def end_in_order(*_: object) -> None:
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_teardown() -> Iterator[None]:
-    """Nor must it end a fixture in the midst of removing what it made."""
+    """Nor does either end a fixture in the midst of removing what it made: that comes first."""
     global _tidies_up  # noqa: PLW0603
-    was_to_end, _tidies_up = _is_to_end, True
+    _tidies_up = True
     try:
         yield
     finally:
         _tidies_up = False
-    if _is_to_end and not was_to_end:
+    if _is_to_end:
         raise KeyboardInterrupt
 
 
