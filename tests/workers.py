@@ -23,11 +23,15 @@ TOGETHER = ("tests/browser/",)
 # Where most of the time goes: what would be left over for one worker alone if it began last, the longest first.
 LONGEST = (
     "tests/credits/test_state_machine.py",
+    "tests/api/test_access_matrix.py",
     "tests/browser/",
     "tests/quickstart/test_run.py",
+    "tests/sso/test_redirects.py",
     "tests/workspace/test_image_traps.py",
     "tests/workspace/test_image_policy.py",
     "tests/test_database.py",
+    "tests/sso/test_two_apps.py",
+    "tests/sso/test_google.py",
     "tests/workspace/test_image_text.py",
     "tests/admin/test_pages.py",
     "tests/test_delete_member.py",
