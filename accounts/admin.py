@@ -6,8 +6,12 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
+from django import forms
 from django.contrib import admin, messages
+from django.contrib.admin.utils import unquote
+from django.contrib.auth import update_session_auth_hash
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
+from django.core.exceptions import PermissionDenied
 from django.db import models, transaction
 from django.db.models import QuerySet
 from django.template.defaultfilters import filesizeformat
@@ -61,15 +65,12 @@ class UserAdmin(DjangoUserAdmin):
 
     @transaction.atomic
     def save_model(self, request: Any, obj: User, form: Any, change: bool) -> None:
-        is_active = obj.is_active
-        if change and "is_active" in form.changed_data:
-            obj.is_active = form.initial["is_active"]  # the service does it, with all that goes with it
-        super().save_model(request, obj, form, change)
-        if change and "is_active" in form.changed_data:
-            services.set_active(user=obj, is_active=is_active, actor=request.user)
-            obj.is_active = is_active
-        elif "password" in form.changed_data:
-            services.cut_off(user=obj, actor=request.user)
+        # Only what the form has changed: the whole row would put back, as it was when it was read, what has meanwhile
+        # ended the person's sessions. Whether they are active the service writes, with all that goes with it.
+        changed = [field.name for field in User._meta.concrete_fields if field.name in form.changed_data]
+        obj.save(update_fields=[name for name in changed if name != "is_active"])
+        if "is_active" in changed:
+            services.set_active(user=obj, is_active=obj.is_active, actor=request.user)
 
     @transaction.atomic
     def save_related(self, request: Any, form: Any, formsets: Any, change: bool) -> None:
@@ -77,6 +78,30 @@ class UserAdmin(DjangoUserAdmin):
         super().save_related(request, form, formsets, change)
         after = {name: _told(form.cleaned_data[name]) for name in before}
         services.note_access_change(user=form.instance, actor=request.user, before=before, after=after)
+
+    @transaction.atomic
+    def user_change_password(self, request: Any, id: str, form_url: str = "") -> Any:
+        """
+        A password that is set is a way in like any other: it is written down, and ends all that was open. Only for
+        superusers: whoever sets somebody's password can be them.
+        """
+        if not request.user.is_superuser:
+            raise PermissionDenied
+        before = self.get_object(request, unquote(id))
+        response = super().user_change_password(request, id, form_url)
+        after = self.get_object(request, unquote(id))
+        if before is not None and after is not None and before.password != after.password:
+            services.note_access_change(
+                user=after,
+                actor=request.user,
+                before={"password": "one" if before.has_usable_password() else "none"},
+                after={"password": "another" if after.has_usable_password() else "none"},
+            )
+            services.cut_off(user=after, actor=request.user)
+            if after.pk == request.user.pk:  # whoever changes their own stays signed in, here
+                after.refresh_from_db()
+                update_session_auth_hash(request, after)
+        return response
 
     @admin.action(description="Sign out everywhere", permissions=["change"])
     def cut_off(self, request: Any, queryset: QuerySet[User]) -> None:
@@ -201,9 +226,19 @@ class AppKeyAdmin(admin.ModelAdmin):
         return TemplateResponse(request, "admin/accounts/appkey/shown_once.html", context)
 
 
+class ClientForm(forms.ModelForm):
+    def clean(self) -> dict[str, Any]:
+        """The name is the app's, if none is given: before it is asked whether there is one of that name."""
+        cleaned: dict[str, Any] = super().clean() or {}
+        if "name" in cleaned and not cleaned["name"] and cleaned.get("app"):
+            cleaned["name"] = cleaned["app"].name
+        return cleaned
+
+
 class ClientAdmin(admin.ModelAdmin):
     """Registered by the library whose model it is, as the settings tell it to (so are the four below)."""
 
+    form = ClientForm
     list_display = ("name", "app", "client_id", "client_type", "skip_authorization", "created")
     list_filter = ("app", "client_type", "skip_authorization")
     list_select_related = ("app",)
@@ -222,8 +257,13 @@ class ClientAdmin(admin.ModelAdmin):
     )
     actions = ("new_secret",)
 
+    def get_fields(self, request: Any, obj: Client | None = None) -> Any:
+        made = ("client_id", "created", "updated")  # what there is only once there is a client
+        return self.fields if obj else [name for name in self.fields if name not in made]
+
     def get_readonly_fields(self, request: Any, obj: Client | None = None) -> Any:
-        fixed = ("client_id", "created", "updated")
+        # A first-party client gets codes for anybody without asking them, so only who may do everything makes one.
+        fixed = ("client_id", "created", "updated", *(() if request.user.is_superuser else ("skip_authorization",)))
         return ("app", "name", *fixed) if obj else fixed
 
     def get_form(self, request: Any, obj: Client | None = None, change: bool = False, **kwargs: Any) -> Any:
@@ -250,6 +290,7 @@ class ClientAdmin(admin.ModelAdmin):
             allowed_origins=obj.allowed_origins.split(),
             confidential=obj.client_type == Client.CLIENT_CONFIDENTIAL,
             first_party=obj.skip_authorization,
+            must_be_new=not change,
             actor=request.user,
         )
         obj.pk, obj.client_id = client.pk, client.client_id

@@ -255,6 +255,11 @@ class Client(AbstractApplication):  # type: ignore[misc]  # the library has no t
                 condition=Q(algorithm=AbstractApplication.RS256_ALGORITHM), name="client_is_signed_for_with_rs256"
             ),
             models.CheckConstraint(condition=Q(hash_client_secret=True), name="client_secret_is_kept_as_a_digest"),
+            models.UniqueConstraint(
+                fields=["app", "name"],
+                name="client_name_unique_in_app",
+                violation_error_message="This app has a client of this name already.",
+            ),
         ]
 
     def clean(self) -> None:

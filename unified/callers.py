@@ -21,3 +21,19 @@ def address_of(request: HttpRequest) -> str | None:
         return str(ipaddress.ip_address(text.partition("%")[0]))  # without the name of a network card
     except ValueError:
         return None
+
+
+def place_of(request: HttpRequest) -> str | None:
+    """
+    What to count tries by: the address, or in IPv6 the network of 2^64 addresses that one household or machine has all
+    of. None where the address cannot be told.
+    """
+    text = address_of(request)
+    if text is None:
+        return None
+    address = ipaddress.ip_address(text)
+    if isinstance(address, ipaddress.IPv4Address):
+        return text
+    if address.ipv4_mapped is not None:
+        return str(address.ipv4_mapped)
+    return str(ipaddress.ip_network((address, 64), strict=False).network_address)

@@ -15,6 +15,7 @@ from django.conf import settings
 from django.core import checks
 from django.core.exceptions import ImproperlyConfigured
 from django.db import connections
+from django.http.request import validate_host
 
 from credits.models import MAX_AMOUNT
 from unified import signing_keys
@@ -92,12 +93,24 @@ def _check_sign_in() -> Iterable[checks.CheckMessage]:
             hint="Set UNIFIED_URL=https://unified.example: the issuer of all tokens is made of it.",
             id="unified.E010",
         )
+    elif not validate_host(address.hostname or "", settings.ALLOWED_HOSTS):
+        yield checks.Error(
+            f"UNIFIED_URL names '{address.hostname}', which is none of ALLOWED_HOSTS.",
+            hint="Add it to ALLOWED_HOSTS: people and apps are sent there.",
+            id="unified.E014",
+        )
     if len(settings.OIDC_SIGNING_KEYS) < 2:
         yield checks.Error(
             f"OIDC_SIGNING_KEYS names {len(settings.OIDC_SIGNING_KEYS)} of at least 2 keys, and DEBUG is off.",
             hint="Make two with 'python manage.py signingkey FILE' and name both, comma-separated: the first signs, the"
             " second is published so that it can take over.",
             id="unified.E011",
+        )
+    if not settings.GOOGLE_ISSUER.startswith("https://"):
+        yield checks.Error(
+            f"GOOGLE_ISSUER is '{settings.GOOGLE_ISSUER}', which is no https address, and DEBUG is off.",
+            hint="Name the issuer as its discovery document does, or unset it for Google.",
+            id="unified.E015",
         )
     if bool(settings.GOOGLE_CLIENT_ID) != bool(settings.SOCIAL_AUTH_GOOGLE_SECRET):
         yield checks.Error(

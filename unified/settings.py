@@ -103,6 +103,7 @@ MIDDLEWARE = [
     "unified.headers.PolicyMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "csp.middleware.CSPMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "unified.sso.middleware.WellFormedMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -110,7 +111,6 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
-    "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "unified.sso.middleware.SignInRefusalMiddleware",
     "axes.middleware.AxesMiddleware",
 ]
@@ -198,10 +198,12 @@ LOGIN_URL = "sso:signin"
 LOGIN_REDIRECT_URL = "home"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = not DEBUG
 SESSION_COOKIE_HTTPONLY = True
+if not DEBUG:  # no other host of the domain can set these (RFC 6265bis, section 4.1.3.2)
+    SESSION_COOKIE_NAME, CSRF_COOKIE_NAME = "__Host-sessionid", "__Host-csrftoken"
 SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_SSL_REDIRECT = switch("SECURE_SSL_REDIRECT", not DEBUG)
-# The API refuses plain HTTP instead of redirecting: by then the key has been sent.
-SECURE_REDIRECT_EXEMPT = [r"^api/"]
+# The API and the token endpoints refuse plain HTTP instead of redirecting: by then the key has been sent.
+SECURE_REDIRECT_EXEMPT = [r"^api/", r"^o/(token|revoke_token|introspect|userinfo)/"]
 SECURE_HSTS_SECONDS = whole_number("SECURE_HSTS_SECONDS", 0 if DEBUG else 31_536_000)
 # These two bind hosts that are none of ours and are slow to take back, so only whoever knows the domain turns them on.
 SECURE_HSTS_INCLUDE_SUBDOMAINS = switch("SECURE_HSTS_INCLUDE_SUBDOMAINS", False)
@@ -218,7 +220,7 @@ AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_USERNAME_FORM_FIELD = "username"  # what the form calls a user id; else failures are kept as nobody's
 AXES_RESET_ON_SUCCESS = True
 AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False  # or whoever knows a user id could lock its owner out for ever
-AXES_CLIENT_IP_CALLABLE = "unified.callers.address_of"
+AXES_CLIENT_IP_CALLABLE = "unified.callers.place_of"
 AXES_LOCKOUT_CALLABLE = "unified.sso.pages.locked_out"
 AXES_DISABLE_ACCESS_LOG = True  # our own audit has it
 AXES_VERBOSE = False
@@ -435,5 +437,8 @@ LOGGING = {
         "django.security.DisallowedHost": {"handlers": ["nowhere"], "propagate": False},
         "django.security.MalformedRequest": {"handlers": ["nowhere"], "propagate": False},
         "django.server": {"level": "WARNING"},
+        # At DEBUG these two write down every token and code.
+        "oauthlib": {"level": "WARNING"},
+        "oauth2_provider": {"level": "WARNING"},
     },
 }

@@ -7,6 +7,7 @@ imports nothing of the project but where folders are made.
 from __future__ import annotations
 
 import os
+import tempfile
 from pathlib import Path
 
 from django.core.exceptions import ImproperlyConfigured
@@ -55,15 +56,15 @@ def write(file: Path, pem: str) -> bool:
     under another name and then linked: whoever reads it at the same moment sees all of a key or none.
     """
     make_folders(file.parent)
-    draft = file.with_name(f"{file.name}.{os.getpid()}")
-    with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as new:
-        new.write(pem)
+    handle, draft = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")  # for its owner alone, and new
     try:
+        with open(handle, "w") as new:
+            new.write(pem)
         os.link(draft, file)
     except FileExistsError:
         return False
     finally:
-        draft.unlink()
+        os.unlink(draft)
     return True
 
 

@@ -2,7 +2,8 @@
 Ceilings on what can be tried again and again: passwords, keys, tokens, codes.
 
 Counted in the memory of each web process, in windows of fixed length, so a ceiling holds per process. What is counted
-are failures of those who have shown nothing that we know: whoever has, or had, a key is not held up by being wrong.
+are failures, and, but for passwords, only failures are held up: what is right is answered, whatever else was tried from
+the same place. (Keys, tokens and codes are random; no number of tries finds one. A wrong password costs a slow hash.)
 """
 
 from __future__ import annotations
@@ -48,11 +49,13 @@ class Ceiling:
         return f"ceiling:{self.name}:{window}:{hashlib.sha256(caller.encode(errors='replace')).hexdigest()}"
 
 
-# A page that somebody signs in on, by address: enough for an office behind one, too little for guessing.
-SIGN_INS = Ceiling("sign-in", limit=30, seconds=60)
-# App keys and tokens that were looked up and that there never were, by address.
-CREDENTIALS = Ceiling("credential", limit=60, seconds=60)
-# Refused calls of the token, revocation and introspection endpoints, by address.
+# Wrong passwords, by place: enough for an office behind one address, too little for guessing.
+PASSWORDS = Ceiling("password", limit=30, seconds=60)
+# Ways to the identity provider, by place: there is nothing to guess, but each keeps a session.
+BEGINNINGS = Ceiling("begin", limit=300, seconds=60)
+# App keys and tokens that were looked up and not found, by place.
+CREDENTIALS = Ceiling("credential", limit=300, seconds=60)
+# Refused calls of the token, revocation and introspection endpoints, by place.
 TOKENS = Ceiling("token", limit=60, seconds=60)
 # Project codes that were looked up and not found, by app and person. Whoever types codes stays far below.
 CODES = Ceiling("code", limit=120, seconds=60)

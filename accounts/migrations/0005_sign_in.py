@@ -276,4 +276,12 @@ class Migration(migrations.Migration):
                 condition=models.Q(("hash_client_secret", True)), name="client_secret_is_kept_as_a_digest"
             ),
         ),
+        migrations.AddConstraint(
+            model_name="client",
+            constraint=models.UniqueConstraint(
+                fields=("app", "name"),
+                name="client_name_unique_in_app",
+                violation_error_message="This app has a client of this name already.",
+            ),
+        ),
     ]

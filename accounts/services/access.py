@@ -29,6 +29,8 @@ from accounts.services.people import lock_user
 
 SPENT_CODES_KEPT = timedelta(days=30)
 UPSTREAM_NONCES_KEPT = timedelta(days=1)
+TRIES_KEPT = timedelta(days=7)  # wrong passwords: far beyond the lock-out that they can lead to
+BATCH_OF_SESSIONS = 5_000
 
 
 def note_sign_in(*, user: User, method: str) -> None:
@@ -133,9 +135,20 @@ def sweep_sign_ins() -> int:
     enough. How many rows. Safe at any time, in any number. Locks: only what it removes.
     """
     spent = SpentCode.objects.filter(created_at__lt=Now() - SPENT_CODES_KEPT).delete()[0]
-    sessions = Session.objects.filter(expire_date__lt=Now()).delete()[0]
+    sessions = _remove_old_sessions()
+    tries = AccessAttempt.objects.filter(attempt_time__lt=Now() - TRIES_KEPT).delete()[0]
     oldest = int((timezone.now() - UPSTREAM_NONCES_KEPT).timestamp())  # the library keeps seconds since 1970
     nonces = Nonce.objects.filter(timestamp__lt=oldest).delete()[0]
     associations = Association.objects.filter(issued__lt=oldest).delete()[0]
     clear_expired()
-    return spent + sessions + nonces + associations
+    return spent + sessions + tries + nonces + associations
+
+
+def _remove_old_sessions() -> int:
+    """A batch a statement: there may be very many, and none may take longer than a statement may."""
+    removed = 0
+    while True:
+        old = list(Session.objects.filter(expire_date__lt=Now()).values_list("pk", flat=True)[:BATCH_OF_SESSIONS])
+        if not old:
+            return removed
+        removed += Session.objects.filter(pk__in=old).delete()[0]

@@ -7,6 +7,7 @@ import secrets
 from collections.abc import Sequence
 from typing import Any
 
+from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.db.models.functions import Now
 from oauth2_provider.models import get_access_token_model, get_refresh_token_model
@@ -26,18 +27,23 @@ def register_client(
     first_party: bool = True,
     name: str = "",
     new_secret: bool = False,
+    must_be_new: bool = False,
     actor: User | None = None,
 ) -> tuple[Client, str | None, bool]:
     """
-    The client of `app` with this name (the app's own, if none is given), made or brought to these addresses; its
-    secret, if one was made just now, to be shown now or never; and whether the client was made. A client that is not
-    `confidential` (a page or a phone) has no secret. One that is not `first_party` asks people for their consent.
+    The client of `app` with this name (the app's own, if none is given), made or (unless it `must_be_new`) brought to
+    these addresses; its secret, if one was made just now, to be shown now or never; and whether the client was made. A
+    client that is not `confidential` (a page or a phone) has no secret. One that is not `first_party` asks people for
+    their consent.
 
-    Raises ValidationError for an address that cannot be one. Locks: the client's row.
+    Raises ValidationError for an address that cannot be one, and for a client that must be new and is there. Locks: the
+    client's row.
     """
     name = name or app.name
     client = Client.objects.select_for_update(of=("self",)).filter(app=app, name=name).first()
     created = client is None
+    if must_be_new and not created:
+        raise ValidationError({"name": f"There is a client '{name}' of this app already."})
     before = _facts(client)
     if client is None:
         client = Client(app=app, name=name, client_id=f"{app.slug}-{secrets.token_hex(8)}", client_secret="")
@@ -147,11 +153,13 @@ def end_family_of(*, code: str, client: Client) -> bool:
     if spent is None:
         return False
     refresh_tokens = get_refresh_token_model()
-    holder = refresh_tokens.objects.filter(token_family=spent.token_family).select_related("user").first()
+    live = refresh_tokens.objects.filter(token_family=spent.token_family, revoked=None).select_related("user").first()
+    if live is None:
+        return False  # it has ended already: nothing is stolen any more
     refresh_tokens.revoke_family(spent.token_family)
     audit.record(
         AuditEntry.Event.CODE_REPLAYED,
-        subject=holder.user if holder else None,
+        subject=live.user,
         app=client.app,
         client_id=client.client_id,
     )

@@ -36,7 +36,7 @@ READY = "Ctrl-C stops the service"  # the last line that a ready service prints
 MANAGE = (sys.executable, str(PROJECT / "manage.py"))
 
 # What a developer may have set for the own service must not reach the ones that are started here.
-_OURS = ("UNIFIED_", "DATABASE_", "DJANGO_", "SECRET_", "SECURE_", "CORS_", "PG")
+_OURS = ("UNIFIED_", "DATABASE_", "DJANGO_", "SECRET_", "SECURE_", "CORS_", "PG", "GOOGLE_", "OIDC_")
 _OUR_NAMES = {"DEBUG", "PORT", "ALLOWED_HOSTS", "BEHIND_TLS_PROXY", "LOG_LEVEL", "MAKEFLAGS", "MFLAGS", "MAKELEVEL"}
 
 

@@ -22,7 +22,7 @@ from accounts import keys, tokens
 from accounts.models import App, User
 from accounts.scopes import KEY_SCOPES, parse
 from accounts.services import authenticate_key, authenticate_token, was_a_credential
-from unified.callers import address_of
+from unified.callers import place_of
 from unified.throttles import CREDENTIALS
 
 # A page of another origin can make a browser send GET and HEAD, which change nothing; DELETE it has to ask for first.
@@ -34,7 +34,8 @@ class Caller:
     """
     Who a call comes from. `app` is the app that a key or token belongs to; without one (quickstart) any app may be
     named. `user` is the person whose token it is: nobody else can be named then. `scopes` is what the credential is
-    good for. `scope` tells callers apart, for idempotency keys, throttles and the log.
+    good for. `scope` tells callers apart, for idempotency keys and throttles; `name` does so in the log, which outlives
+    people and does not say who they are.
     """
 
     scope: str
@@ -42,6 +43,10 @@ class Caller:
     user: User | None = None
     scopes: frozenset[str] = frozenset(KEY_SCOPES)
     is_authenticated: ClassVar[bool] = True
+
+    @property
+    def name(self) -> str:
+        return f"token:{self.app.slug}:#{self.user.pk}" if self.app and self.user else self.scope
 
     def may_act_as(self, app: App) -> bool:
         return self.app is None or self.app.pk == app.pk
@@ -53,7 +58,7 @@ QUICKSTART = Caller(scope="quickstart", app=None)
 class BearerAuthentication(BaseAuthentication):
     """
     `Authorization: Bearer …`, with an app key or an access token; which of the two, its form says. One query for what
-    can be either, none for anything else. Whoever brings many that are neither has to wait.
+    can be either, none for anything else. Whoever brings many that are neither has to wait; whoever is right does not.
     """
 
     def authenticate(self, request: Request) -> tuple[Caller, Any] | None:
@@ -65,14 +70,14 @@ class BearerAuthentication(BaseAuthentication):
         is_key = keys.parse(text) is not None
         if scheme.lower() != "bearer" or not (is_key or tokens.is_access_token(text)):
             raise _invalid()  # nothing is looked up
-        address = address_of(request._request)
-        seconds = CREDENTIALS.wait(address)
-        if seconds:
-            raise Throttled(wait=seconds)
         found = _of_key(text) if is_key else _of_token(text)
         if found is None:
+            place = place_of(request._request)
+            seconds = CREDENTIALS.wait(place)
+            if seconds:
+                raise Throttled(wait=seconds)
             if not was_a_credential(text):  # one that has run out is no guess
-                CREDENTIALS.count(address)
+                CREDENTIALS.count(place)
             raise _invalid()
         return _remember(request, found), text
 

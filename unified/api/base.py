@@ -18,10 +18,10 @@ from accounts.queries import find_user
 from credits import pricing
 from credits import services as credits
 from credits.models import Hold, Operation
-from unified.api.authentication import caller_of
+from unified.api.authentication import BODILESS_METHODS, caller_of
 from unified.api.errors import ApiError, EarlierAnswer, as_refusal, deactivated, invalid, user_not_found
 from unified.api.idempotency import Answer, Attempt, attempt_of, once
-from unified.callers import address_of
+from unified.callers import place_of
 from unified.throttles import CODES
 
 
@@ -73,9 +73,12 @@ class UnifiedViewSet(viewsets.ViewSet):
     def _searcher(self, request: Request) -> str | None:
         """On whose behalf codes are tried: a person's, at the app that asks; else, with a signed address, a place's."""
         if request.user is None:
-            return address_of(request._request)
-        body = request.data if isinstance(request.data, dict) else {}
-        return f"{caller_of(request).scope}:{request.query_params.get('user_id') or body.get('user_id') or ''}"
+            return place_of(request._request)
+        caller = caller_of(request)
+        if caller.user is not None:
+            return caller.scope
+        told: Any = request.query_params if request.method in BODILESS_METHODS else request.data  # as the view reads it
+        return f"{caller.scope}:{told.get('user_id', '')}"
 
     def check_credential(self, request: Request) -> None:
         """Raises ApiError `permission_denied` unless the caller's key or token may do this."""
@@ -84,7 +87,11 @@ class UnifiedViewSet(viewsets.ViewSet):
             return
         if self.action in self.keys_only and caller.user is not None:
             raise ApiError("permission_denied", "This is for an app's server, with its key, and not for a user token.")
-        self.require_scopes(request, *self.scopes[self.action])
+        self.require_scopes(request, *self.scopes[self.action], *self.further_scopes(request))
+
+    def further_scopes(self, request: Request) -> tuple[str, ...]:
+        """What this call needs beside what its action always does. Asked before an earlier answer is given again."""
+        return ()
 
     def require_scopes(self, request: Request, *needed: str) -> None:
         """Raises ApiError `permission_denied` that names the first scope which the caller's key or token lacks."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from drf_spectacular.utils import OpenApiExample, extend_schema
 from rest_framework.request import Request
@@ -23,6 +23,10 @@ class Holds(UnifiedViewSet):
         "capture": ("credits.spend",),
         "release": ("credits.spend",),
     }
+
+    def further_scopes(self, request: Request) -> tuple[str, ...]:
+        body: Any = request.data
+        return ("workspace.write",) if self.action == "reserve" and body.get("storage_bytes") else ()
 
     @extend_schema(
         tags=["Credits"],
@@ -53,8 +57,6 @@ class Holds(UnifiedViewSet):
     def reserve(self, request: Request) -> Response:
         data = self.read_body(inputs.ReserveCreditsInput, request)
         storage_bytes = data.get("storage_bytes", 0)
-        if storage_bytes:
-            self.require_scopes(request, "workspace.write")
         app = self.acting_app(request, data["app_name"], field="app_name")
         user = self.find_member(request, data["user_id"])
         price = self.priced(data)

@@ -46,7 +46,7 @@ class Attempt:
     route: str
     key: str
     digest: bytes
-    subject: str  # the user_id that is named, or nothing; so that a person's answers can be found
+    subject: str  # whom it is about, as far as the call says, or nothing; so that a person's answers can be found
 
     def earlier_answer(self) -> IdempotencyRecord | None:
         """
@@ -111,9 +111,11 @@ def attempt_of(request: Request, *, route: str, code: str | None = None) -> Atte
     # What the address names is part of what is asked.
     asked = _canonical(request.data) if code is None else [codes.fold(code) or code, _canonical(request.data)]
     canonical = json.dumps(asked, sort_keys=True, separators=(",", ":")).encode()
-    subject = request.data.get("user_id") if isinstance(request.data, dict) else None
+    caller = caller_of(request)
+    named = request.data.get("user_id") if isinstance(request.data, dict) else None
+    subject = caller.user.user_id if caller.user else named  # with a token, its person need not be named
     return Attempt(
-        caller=caller_of(request).scope,
+        caller=caller.scope,
         route=route,
         key=key,
         digest=hashlib.sha256(canonical).digest(),

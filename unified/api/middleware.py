@@ -54,7 +54,7 @@ class RequestIdMiddleware:
                     request.path.encode("unicode_escape").decode(),
                     response.status_code,
                     1000 * (time.perf_counter() - started),
-                    caller.scope if caller else "-",
+                    caller.name if caller else "-",
                 )
             return response
         finally:

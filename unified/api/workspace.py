@@ -29,6 +29,10 @@ class Workspace(UnifiedViewSet):
         "storage_stats": ("workspace.read",),
     }
 
+    def further_scopes(self, request: Request) -> tuple[str, ...]:
+        body: Any = request.data
+        return ("credits.spend",) if self.action == "save" and (body.get("charge") or body.get("hold_id")) else ()
+
     @extend_schema(
         tags=["Workspace"],
         operation_id="save_project",
@@ -71,8 +75,6 @@ class Workspace(UnifiedViewSet):
     )
     def save(self, request: Request) -> Response:
         data = self.read_body(inputs.SaveProjectInput, request)
-        if data.get("charge") or data.get("hold_id"):
-            self.require_scopes(request, "credits.spend")
         app = self.acting_app(request, data["app_source"], field="app_source")
         user = self.find_member(request, data["user_id"])
         payment = self._payment(request, data, app)

@@ -10,7 +10,6 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from django.conf import settings
-from django.contrib.auth import logout
 from django.contrib.auth.views import redirect_to_login
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse, JsonResponse
@@ -19,7 +18,12 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt
 from django.views.generic import View
 from oauth2_provider import views
-from oauth2_provider.exceptions import ClientIdMissmatch, InvalidIDTokenError, InvalidOIDCClientError
+from oauth2_provider.exceptions import (
+    ClientIdMissmatch,
+    InvalidIDTokenError,
+    InvalidOIDCClientError,
+    OAuthToolkitError,
+)
 from oauth2_provider.oauth2_backends import _add_iss_to_redirect
 from oauth2_provider.views.mixins import OAuthLibMixin
 from oauthlib.common import Request as OAuthRequest
@@ -27,31 +31,38 @@ from oauthlib.common import Request as OAuthRequest
 from accounts import services
 from accounts.models import Client
 from accounts.services import authenticate_token
-from unified.callers import address_of
+from unified.callers import place_of
 from unified.sso import pages
 from unified.sso.origins import lead_on_to_apps
+from unified.sso.pages import SIGN_IN_ANEW
 from unified.sso.validator import GRANTS, client_of, is_too_old, read_hint, user_of
-from unified.throttles import TOKENS
+from unified.throttles import CREDENTIALS, TOKENS
 
 _NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}  # RFC 6749, section 5.1
 
 
+@method_decorator(never_cache, name="dispatch")
 class Authorize(views.AuthorizationView):
     """Sends a person back to the app with a code; asks them first, if the app is none of ours."""
 
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         prompt = request.GET.get("prompt", "").split()
-        if is_too_old(request.user, request.GET.get("max_age")) and "none" not in prompt:
+        if is_too_old(request.user, request.session, request.GET.get("max_age")) and "none" not in prompt:
+            try:
+                self.validate_authorization_request(request)
+            except OAuthToolkitError as refusal:
+                answer: HttpResponse = self.error_response(refusal, application=None)
+                return answer
             return self.handle_prompt_login()
         response: HttpResponse = super().get(request, *args, **kwargs)
         return response
 
     def handle_prompt_login(self) -> HttpResponse:
         """
-        Whoever is asked to sign in anew is signed out first: the sign-in page lets those go on who are signed in. What
-        asked for it has done its work, and is not asked again on the way back.
+        To the sign-in page, which would let those go on who are signed in. (They are not signed out for it: any page
+        can send somebody here.) What asked for it has done its work, and is not asked again on the way back.
         """
-        logout(self.request)
+        self.request.session[SIGN_IN_ANEW] = True
         query = self.request.GET.copy()
         for done in ("prompt", "max_age"):
             query.pop(done, None)
@@ -82,37 +93,49 @@ class Authorize(views.AuthorizationView):
         answer: HttpResponse = super().form_valid(form)
         return answer
 
+    def form_invalid(self, form: Any) -> HttpResponse:
+        response: HttpResponse = self.render_to_response(self.get_context_data(form=form), status=400)
+        return response
+
     def render_to_response(self, context: dict[str, Any], **kwargs: Any) -> HttpResponse:
-        response: HttpResponse = super().render_to_response(context, **kwargs)
-        response["Cache-Control"] = "no-store"
-        return lead_on_to_apps(response)
+        page: HttpResponse = super().render_to_response(context, **kwargs)
+        return lead_on_to_apps(page)
 
 
 @method_decorator(csrf_exempt, name="dispatch")  # apps call these; no browser's cookie counts for anything here
 class _Throttled(View):
     """For what an app's server calls. What is counted are refusals of callers who have not shown who they are."""
 
+    ceiling = TOKENS
+
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
-        caller = address_of(request)
-        seconds = TOKENS.wait(caller)
-        if seconds:
-            answer = {"error": "slow_down", "error_description": f"Try again in {seconds} seconds."}
-            return JsonResponse(answer, status=429, headers={"Retry-After": str(seconds), **_NO_STORE})
+        if settings.SECURE_SSL_REDIRECT and not request.is_secure():
+            answer = {
+                "error": "invalid_request",
+                "error_description": "Use https: what is sent in the clear is known.",
+            }
+            return JsonResponse(answer, status=403, headers=_NO_STORE)
         response: Any = super().dispatch(request, *args, **kwargs)
-        if response.status_code in (400, 401, 403) and not _is_of_a_known_client(request, response):
-            TOKENS.count(caller)
+        response.headers.setdefault("Cache-Control", _NO_STORE["Cache-Control"])
+        if response.status_code in (400, 401, 403) and not self.is_of_somebody_known(request, response):
+            place = place_of(request)
+            seconds = self.ceiling.wait(place)
+            if seconds:
+                answer = {"error": "slow_down", "error_description": f"Try again in {seconds} seconds."}
+                return JsonResponse(answer, status=429, headers={"Retry-After": str(seconds), **_NO_STORE})
+            self.ceiling.count(place)
         return response
 
-
-def _is_of_a_known_client(request: HttpRequest, response: HttpResponse) -> bool:
-    """
-    Whether a client has shown its secret and was refused for its token or code. An app with many people whose sign-ins
-    have ended must not be kept from signing the others in. (The client is asked for its secret before its grant.)
-    """
-    has_secret = bool(request.POST.get("client_secret")) or request.headers.get("Authorization", "").startswith(
-        "Basic "
-    )
-    return has_secret and b'"invalid_grant"' in response.content
+    def is_of_somebody_known(self, request: HttpRequest, response: HttpResponse) -> bool:
+        """
+        Whether a client has shown its secret and was refused for its token or code. An app with many people whose
+        sign-ins have ended must not be kept from signing the others in. (The client is asked for its secret before its
+        grant.)
+        """
+        has_secret = bool(request.POST.get("client_secret")) or request.headers.get("Authorization", "").startswith(
+            "Basic "
+        )
+        return has_secret and b'"invalid_grant"' in response.content
 
 
 class Token(_Throttled, views.TokenView):
@@ -140,7 +163,6 @@ class Revoke(_Throttled, views.RevokeTokenView):
         return response
 
 
-@method_decorator(never_cache, name="dispatch")
 class Introspect(_Throttled, OAuthLibMixin):
     """
     RFC 7662, for the server of an app, about its own tokens. The library's view let any client ask about any token,
@@ -184,6 +206,7 @@ def _described(text: str, client: Client) -> dict[str, Any]:
     }
 
 
+@method_decorator(never_cache, name="dispatch")
 class Logout(views.RPInitiatedLogoutView):
     """
     An app's sign-out, which ends the session here and the person's tokens (OpenID Connect RP-Initiated Logout 1.0).
@@ -214,21 +237,36 @@ class Logout(views.RPInitiatedLogoutView):
         Whoever is signed in here is out of everything. Where nobody is any more, the hint still ends what the app that
         has it can do as the person; not more: it may be old, and prove nothing about who asks.
         """
-        if self.request.user.is_authenticated:
-            services.sign_out(user=self.request.user)
+        user = self.request.user
+        response: HttpResponse = super().do_logout(application, post_logout_redirect_uri, state)  # first the session
+        if user.is_authenticated:
+            services.sign_out(user=user)
         elif token_user is not None and application is not None:
             services.end_tokens(user=token_user, client=application)
-        response: HttpResponse = super().do_logout(application, post_logout_redirect_uri, state)
+        return response
+
+    def form_invalid(self, form: Any) -> HttpResponse:
+        response: HttpResponse = self.render_to_response(self.get_context_data(form=form), status=400)
         return response
 
     def render_to_response(self, context: dict[str, Any], **kwargs: Any) -> HttpResponse:
-        response: HttpResponse = super().render_to_response(context, **kwargs)
-        response["Cache-Control"] = "no-store"
-        return lead_on_to_apps(response)
+        page: HttpResponse = super().render_to_response(context, **kwargs)
+        return lead_on_to_apps(page)
 
 
 class UserInfo(_Throttled, views.UserInfoView):
-    """Who a token is of. Counted as the token endpoint is: it looks tokens up."""
+    """Who a token is of. Counted as the API counts its callers. A token that has run out is no guess."""
+
+    ceiling = CREDENTIALS
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        if "access_token" in request.GET:  # addresses end up in logs (RFC 9700, section 4.3.2); the library took it
+            answer = {"error": "invalid_request", "error_description": "Send the token in the header Authorization."}
+            return JsonResponse(answer, status=400, headers=_NO_STORE)
+        return super().dispatch(request, *args, **kwargs)
+
+    def is_of_somebody_known(self, request: HttpRequest, response: HttpResponse) -> bool:
+        return services.was_a_credential(request.headers.get("Authorization", "").partition(" ")[2].strip())
 
 
 class Discovery(views.ConnectDiscoveryInfoView):

@@ -38,7 +38,7 @@ class GoogleSignIn(OpenIdConnectAuth):
     DEFAULT_USE_PKCE = True
 
     def get_user(self, user_id: Any) -> User | None:
-        """Whom a session is of, at each request. The library's own forgets to ask whether they are still let in."""
+        """Whom a session is of, asked at each request: nobody who is locked out, whatever the library would say."""
         return User.objects.filter(pk=user_id, is_active=True).first()
 
 
@@ -71,7 +71,7 @@ def find_member(
         email=email,
         initial_credits=settings.INITIAL_CREDITS_DEFAULT,
     )
-    if social is None and member.has_usable_password():
+    if member.has_usable_password():
         raise SignsInWithPassword(
             backend, code="authentication_disallowed", stage="pipeline", context={"member": member}
         )

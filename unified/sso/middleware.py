@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
 
+from django.contrib.auth import REDIRECT_FIELD_NAME
 from django.core.exceptions import SuspiciousOperation
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
@@ -43,7 +44,7 @@ class WellFormedMiddleware:
         return self.get_response(request)
 
     def _check(self, request: HttpRequest) -> None:
-        if request.content_params.get("charset", "utf-8").lower() not in _ENCODINGS:
+        if (request.content_params or {}).get("charset", "utf-8").lower() not in _ENCODINGS:
             raise MalformedRequest("The request is not in UTF-8.")
         query = request.META.get("QUERY_STRING", "")
         if _BROKEN_ESCAPE.search(query):
@@ -79,9 +80,13 @@ class SignInRefusalMiddleware(SocialAuthExceptionMiddleware):
 
     def render_error(self, request: HttpRequest, exception: SocialAuthBaseException) -> HttpResponse:
         status = int(self.get_error_status(request, exception))
+        if exception.stage == "callback" and status >= 500:
+            status = 400  # what is wrong came with the browser: no trouble of the issuer's or of ours
         self._log_error(exception, status)
         note_refused_sign_in(user=exception.context.get("member"), reason=exception.code)
-        return pages.refused(request, status=status, **_told(exception))
+        # Where the person was going to, an app perhaps, the library has kept. The sign-in page looks at it again.
+        onwards = request.session.get(REDIRECT_FIELD_NAME, "")
+        return pages.refused(request, status=status, onwards=onwards, **_told(exception))
 
 
 def _told(exception: SocialAuthBaseException) -> dict[str, Any]:

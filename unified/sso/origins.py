@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any, TypeVar
 from urllib.parse import SplitResult, urlsplit
 
 from corsheaders.middleware import CorsMiddleware
 from django.conf import settings
+from django.db import DatabaseError
 from django.http import HttpResponse
 
 from accounts.models import Client
+
+logger = logging.getLogger("unified.sso")
 
 Page = TypeVar("Page", bound=HttpResponse)
 
@@ -31,7 +35,12 @@ def lead_on_to_apps(page: Page) -> Page:
 
 
 def _registered_origins() -> set[str]:
-    listed = Client.objects.filter(app__is_active=True).values_list("allowed_origins", flat=True)
+    """None while the database does not answer: the call has its own answer by then, which must not be lost."""
+    try:
+        listed = list(Client.objects.filter(app__is_active=True).values_list("allowed_origins", flat=True))
+    except DatabaseError:
+        logger.exception("the registered origins cannot be read")
+        return set()
     return {origin for origins in listed for origin in origins.split()}
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 from django.conf import settings
 from django.contrib.auth import login, logout
 from django.contrib.auth.forms import AuthenticationForm
+from django.core.validators import MaxLengthValidator
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect, render, resolve_url
 from django.utils.http import url_has_allowed_host_and_scheme
@@ -18,15 +20,30 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from social_django import views as social
 
 from accounts import services
-from accounts.models import App, Client, User
+from accounts.models import USER_ID_MAX_LENGTH, App, Client, User
 from accounts.queries import find_user, registered_apps
 from accounts.services import note_refused_sign_in, note_sign_in
 from unified import seed
-from unified.callers import address_of
+from unified.callers import place_of
 from unified.sso.origins import lead_on_to_apps
-from unified.throttles import SIGN_INS
+from unified.sso.validator import SIGNED_IN_AT
+from unified.throttles import BEGINNINGS, PASSWORDS, Ceiling
 
 DEMO_BACKEND = "django.contrib.auth.backends.ModelBackend"
+SIGN_IN_ANEW = "sign_in_anew"  # in a session: an app has asked for it
+
+
+class PasswordForm(AuthenticationForm):
+    """For members of staff: nobody else has a password, and one that somebody gave them opens nothing."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["username"].validators.append(MaxLengthValidator(USER_ID_MAX_LENGTH))
+
+    def confirm_login_allowed(self, user: Any) -> None:
+        super().confirm_login_allowed(user)
+        if not user.is_staff:
+            raise self.get_invalid_login_error()
 
 
 @sensitive_post_parameters("password")
@@ -40,18 +57,20 @@ def sign_in(request: HttpRequest, *, for_staff: bool = False) -> HttpResponse:
     """
     onwards = _onwards(request)
     user = request.user
-    if user.is_authenticated and (user.is_staff or not for_staff):
+    may_go_on = user.is_authenticated and (user.is_staff or not for_staff)
+    if may_go_on and SIGN_IN_ANEW not in request.session:
         return HttpResponseRedirect(onwards)
-    form = AuthenticationForm(request)
+    form = PasswordForm(request)
     if request.method == "POST":
-        too_many = _too_many(request)
+        too_many = _too_many(request, PASSWORDS)  # before anything is hashed
         if too_many:
             return too_many
-        form = AuthenticationForm(request, data=request.POST)
+        form = PasswordForm(request, data=request.POST)
         if form.is_valid():
             login(request, form.get_user())
-            note_sign_in(user=form.get_user(), method="password")
+            _note_sign_in(request, method="password")
             return HttpResponseRedirect(onwards)
+        PASSWORDS.count(place_of(request))
         if not getattr(request, "axes_locked_out", False):
             note_refused_sign_in(user=_typed_user(request), reason="password")
     return _sign_in_page(request, onwards=onwards, form=form, for_staff=for_staff)
@@ -73,7 +92,7 @@ def demo(request: HttpRequest) -> HttpResponse:
             sentence="Run 'manage.py seed --demo' to make one.",
         )
     login(request, user, backend=DEMO_BACKEND)
-    note_sign_in(user=user, method="demo")
+    _note_sign_in(request, method="demo")
     return HttpResponseRedirect(_onwards(request))
 
 
@@ -82,9 +101,10 @@ def demo(request: HttpRequest) -> HttpResponse:
 @require_POST
 def sign_out(request: HttpRequest) -> HttpResponse:
     """Ends this session and what the apps can do as the person; with `next`, to go on there as somebody else."""
-    if request.user.is_authenticated:
-        services.sign_out(user=request.user)
-    logout(request)
+    user = request.user
+    logout(request)  # first the session: a code that is on its way for it is refused, or ended with the rest
+    if user.is_authenticated:
+        services.sign_out(user=user)
     if request.POST.get("next"):
         return redirect(f"{resolve_url(settings.LOGIN_URL)}?{urlencode({'next': _onwards(request)})}")
     return redirect("sso:signed-out")
@@ -109,9 +129,12 @@ def switched_off(request: HttpRequest) -> HttpResponse:
 @require_POST
 def begin(request: HttpRequest, backend: str) -> HttpResponse:
     """To the identity provider. With a form and its token, or another site could sign somebody in as it likes."""
-    too_many = _too_many(request)
+    too_many = _too_many(request, BEGINNINGS)
     if too_many:
         return too_many
+    BEGINNINGS.count(place_of(request))
+    if SIGN_IN_ANEW in request.session:
+        logout(request)  # now that the person has chosen to; else the library would only look whether it is still them
     response: HttpResponse = social.auth(request, backend)
     return response
 
@@ -121,15 +144,23 @@ def complete(request: HttpRequest, backend: str) -> HttpResponse:
     before = request.user.pk
     response: HttpResponse = social.complete(request, backend)
     if request.user.is_authenticated and request.user.pk != before:
-        note_sign_in(user=request.user, method=backend)
+        _note_sign_in(request, method=backend)
     return response
 
 
 def refused(
-    request: HttpRequest, *, status: int, title: str, sentence: str, signout: bool = False, **more: Any
+    request: HttpRequest,
+    *,
+    status: int,
+    title: str,
+    sentence: str,
+    signout: bool = False,
+    onwards: str = "",
+    **more: Any,
 ) -> HttpResponse:
-    """A page that says why not, and what to do instead."""
-    actions = [] if signout else [("Back to sign-in", resolve_url(settings.LOGIN_URL))]
+    """A page that says why not, and what to do instead. `onwards` is where the person was going to."""
+    back = resolve_url(settings.LOGIN_URL) + (f"?{urlencode({'next': onwards})}" if onwards else "")
+    actions = [] if signout else [("Back to sign-in", back)]
     context = {"title": title, "sentence": sentence, "actions": actions, "signout": signout, "status": status, **more}
     response = render(request, "sso/refused.html", context, status=status)
     response["Cache-Control"] = "no-store"
@@ -146,15 +177,19 @@ def locked_out(request: HttpRequest, credentials: Any = None, *args: Any) -> Htt
     )
 
 
-def _too_many(request: HttpRequest) -> HttpResponse | None:
-    """The answer to whoever has tried too often in the last minute, or None; counts this try."""
-    caller = address_of(request)
-    seconds = SIGN_INS.wait(caller)
+def _note_sign_in(request: HttpRequest, *, method: str) -> None:
+    request.session[SIGNED_IN_AT] = int(time.time())
+    request.session.pop(SIGN_IN_ANEW, None)
+    note_sign_in(user=request.user, method=method)  # type: ignore[arg-type]  # somebody, now
+
+
+def _too_many(request: HttpRequest, ceiling: Ceiling) -> HttpResponse | None:
+    """The answer to whoever has tried too often in the last minute, or None."""
+    seconds = ceiling.wait(place_of(request))
     if seconds:
         return _wait(
             request, seconds=seconds, sentence="There were too many attempts from your network. Wait a minute."
         )
-    SIGN_INS.count(caller)
     return None
 
 
@@ -164,7 +199,8 @@ def _wait(request: HttpRequest, *, seconds: int, sentence: str) -> HttpResponse:
     return response
 
 
-def _sign_in_page(request: HttpRequest, *, onwards: str, form: AuthenticationForm, for_staff: bool) -> HttpResponse:
+def _sign_in_page(request: HttpRequest, *, onwards: str, form: PasswordForm, for_staff: bool) -> HttpResponse:
+    anew = SIGN_IN_ANEW in request.session
     response = render(
         request,
         "sso/signin.html",
@@ -176,7 +212,8 @@ def _sign_in_page(request: HttpRequest, *, onwards: str, form: AuthenticationFor
             "next": onwards,
             "app": _sent_by(onwards),
             "apps": [app for app in registered_apps() if app.is_active],
-            "not_staff": request.user.is_authenticated,
+            "not_staff": request.user.is_authenticated and not anew,
+            "error": "You are asked to sign in once more." if anew else None,
             "password_first": for_staff,
         },
     )
@@ -185,8 +222,8 @@ def _sign_in_page(request: HttpRequest, *, onwards: str, form: AuthenticationFor
 
 def _onwards(request: HttpRequest) -> str:
     """
-    Where to go after: `next`, if it is an address of ours, else home. (Not for `redirect`, which would take one word for
-    the name of a page, and raise where there is none.)
+    Where to go after: `next`, if it is an address of ours, else home. (Not for `redirect`, which would take a single
+    word for the name of a page, and raise where there is none.)
     """
     wanted = request.POST.get("next") or request.GET.get("next") or ""
     ours = url_has_allowed_host_and_scheme(

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
 from functools import cache
 from typing import Any
 
 from django.conf import settings
+from django.contrib.sessions.models import Session
+from django.db import transaction
 from django.http import HttpRequest
-from django.utils import timezone
 from jwcrypto import jwk, jws, jwt
 from jwcrypto.common import JWException
 from oauth2_provider.models import get_access_token_model, get_grant_model, get_refresh_token_model
@@ -25,7 +27,9 @@ from accounts.models import AuditEntry, Client, User
 from accounts.services import end_family_of, lock_user, note_spent_code
 
 # Where the session's user stands among the headers that oauthlib is given. No header of a request can have this name.
-_SESSION_USER = "unified session user"
+_SESSION_USER, _SESSION = "unified session user", "unified session"
+NO_RESOURCES = "Tokens are for this service's own API; leave resource out."
+SIGNED_IN_AT = "signed_in_at"  # in a session: when, in seconds since 1970
 GRANTS = ("authorization_code", "refresh_token")
 # What the columns hold; more of it ended in an error of the database.
 _LENGTHS = {"nonce": 255, "code_challenge": 128, "state": 2_000, "scope": 1_000, "claims": 4_000, "redirect_uri": 2_000}
@@ -40,6 +44,7 @@ class Backend(OAuthLibCore):
         headers: dict[str, Any] = super().extract_headers(request)
         if isinstance(request, HttpRequest):
             headers[_SESSION_USER] = getattr(request, "user", None)
+            headers[_SESSION] = getattr(request, "session", None)
         return headers
 
 
@@ -67,7 +72,9 @@ class Validator(OAuth2Validator):
     def validate_silent_login(self, request: Any) -> bool:
         """`prompt=none` for whoever has a session here. The library has none of it, and answered 500."""
         user = request.headers.get(_SESSION_USER)
-        if user is None or not user.is_authenticated or not user.is_active or is_too_old(user, request.max_age):
+        if user is None or not user.is_authenticated or not user.is_active:
+            return False
+        if is_too_old(user, request.headers.get(_SESSION), request.max_age):
             return False
         request.user = user
         return True
@@ -91,7 +98,23 @@ class Validator(OAuth2Validator):
         for name, longest in _LENGTHS.items():
             if len(str(getattr(request, name, None) or "")) > longest:
                 raise errors.InvalidRequestError(description=f"{name} is too long.", request=request)
-        super().save_authorization_code(client_id, code, request, *args, **kwargs)
+        if getattr(request, "resource", None):
+            raise errors.CustomOAuth2Error("invalid_target", NO_RESOURCES, request=request)
+        if not request.code_challenge:  # the library misses one that is there and empty: its code is good for nothing
+            raise errors.InvalidRequestError(description="Code challenge required.", request=request)
+        with transaction.atomic():
+            self._require_session(request)
+            super().save_authorization_code(client_id, code, request, *args, **kwargs)
+
+    def _require_session(self, request: Any) -> None:
+        """
+        Raises LoginRequired where the session has ended since the request began: nothing that ends what a person has
+        may be outlived by a code that was on its way. Locks: the person's row, which those who end things lock too.
+        """
+        member, session = lock_user(user=request.user), request.headers.get(_SESSION)
+        is_there = session is not None and Session.objects.filter(pk=session.session_key).exists()
+        if not is_there or not member.is_active or member.session_epoch != request.user.session_epoch:
+            raise errors.LoginRequired(request=request)
 
     # --- The token request -------------------------------------------------------------------------------------------
 
@@ -126,9 +149,16 @@ class Validator(OAuth2Validator):
         if kept is None or not lock_user(user=kept.user).is_active:
             return False
         locked = tokens.select_for_update(of=("self",)).get(pk=kept.pk)
-        if locked.revoked is not None:
+        family = tokens.filter(token_family=locked.token_family, revoked=None)
+        if locked.revoked is not None and family.exists():  # else it has ended with the others, and is no theft
             audit.record(AuditEntry.Event.TOKEN_REUSED, subject=kept.user, app=client.app, client_id=client.client_id)
         return bool(super().validate_refresh_token(refresh_token, client, request, *args, **kwargs))
+
+    def _check_and_set_request_resource(self, request: Any) -> None:
+        """There is one API here, and tokens are for it: one that is restricted to another would be taken by ours."""
+        if getattr(request, "resource", None):
+            raise errors.CustomOAuth2Error("invalid_target", NO_RESOURCES, request=request)
+        super()._check_and_set_request_resource(request)
 
     def _create_refresh_token(self, request: Any, code: str, access_token: Any, previous: Any) -> Any:
         made = super()._create_refresh_token(request, code, access_token, previous)
@@ -152,12 +182,12 @@ class Validator(OAuth2Validator):
         return False
 
 
-def is_too_old(user: Any, max_age: str | None) -> bool:
-    """Whether the app wants a sign-in that is fresher than the person's (OpenID Connect Core 1.0, section 3.1.2.1)."""
+def is_too_old(user: Any, session: Any, max_age: str | None) -> bool:
+    """Whether the app wants a sign-in that is fresher than the session's (OpenID Connect Core 1.0, section 3.1.2.1)."""
     if not max_age or not max_age.isascii() or not max_age.isdigit() or not user.is_authenticated:
         return False
-    signed_in = user.last_login
-    return signed_in is None or (timezone.now() - signed_in).total_seconds() > int(max_age[:12])
+    signed_in = (session or {}).get(SIGNED_IN_AT) or (user.last_login.timestamp() if user.last_login else 0)
+    return time.time() - float(signed_in) > int(max_age[:12])
 
 
 @cache
