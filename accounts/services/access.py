@@ -141,7 +141,7 @@ def sweep_sign_ins() -> int:
     nonces = Nonce.objects.filter(timestamp__lt=oldest).delete()[0]
     associations = Association.objects.filter(issued__lt=oldest).delete()[0]
     clear_expired()
-    return spent + sessions + tries + nonces + associations
+    return int(spent + sessions + tries + nonces + associations)
 
 
 def _remove_old_sessions() -> int:
