@@ -117,6 +117,8 @@ class _Throttled(View):
             return JsonResponse(answer, status=403, headers=_NO_STORE)
         response: Any = super().dispatch(request, *args, **kwargs)
         response.headers.setdefault("Cache-Control", _NO_STORE["Cache-Control"])
+        if response.content.startswith(b"{"):  # the library calls some of its refusals a page
+            response.headers["Content-Type"] = "application/json"
         if response.status_code in (400, 401, 403) and not self.is_of_somebody_known(request, response):
             place = place_of(request)
             seconds = self.ceiling.wait(place)
