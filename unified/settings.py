@@ -436,6 +436,7 @@ LOGGING = {
         # Scanners; the request's own line tells of them. (With no handler at all, Python would print a traceback.)
         "django.security.DisallowedHost": {"handlers": ["nowhere"], "propagate": False},
         "django.security.MalformedRequest": {"handlers": ["nowhere"], "propagate": False},
+        "django.security.DisallowedRedirect": {"handlers": ["nowhere"], "propagate": False},
         "django.server": {"level": "WARNING"},
         # At DEBUG these two write down every token and code.
         "oauthlib": {"level": "WARNING"},

@@ -277,3 +277,26 @@ def test_cookies_of_production_cannot_be_set_by_other_hosts() -> None:
 
     assert done.stdout.split() == ["__Host-sessionid", "__Host-csrftoken"]
     assert settings.DEBUG is False
+
+
+def test_what_strangers_send_fills_no_log_with_tracebacks() -> None:
+    """In a process of its own, with the logging that a service has."""
+    program = (
+        "import django; django.setup()\n"
+        "import logging\n"
+        "from django.test import Client\n"
+        "assert Client().get('/signin/?state=%00', headers={'Host': 'localhost'}).status_code == 400\n"
+        "for name in ('MalformedRequest', 'DisallowedRedirect'):\n"
+        "    logging.getLogger(f'django.security.{name}').error('a traceback')\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=PROJECT,
+        env=clean_environment(DEBUG="1", LOG_LEVEL="INFO", DJANGO_SETTINGS_MODULE="unified.settings"),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    (line,) = done.stderr.strip().splitlines()
+    assert "GET /signin/ 400" in line
