@@ -1,18 +1,22 @@
 """
-Who did what to whose access: sign-ins, keys, clients, roles. A line in the log and a row that stays.
+Who did what to whom: sign-ins, keys, clients, roles, and everything that staff write. A line in the log and a row that
+stays.
 
 The row is written in the transaction of the deed, so there is neither a deed without its row nor a row without its
-deed. Where a request comes from is noted by whoever takes requests in (`origin`), so that services need not hand it on.
+deed. Where a request comes from is noted by whoever takes requests in (`origin`), and why staff do something by the
+page that has asked them (`because`), so that services need not hand either on.
 """
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
-from accounts.models import App, AuditEntry, User
+from accounts.models import REASON_MAX_LENGTH, App, AuditEntry, User
 
 logger = logging.getLogger("unified.audit")
 
@@ -26,6 +30,17 @@ class Origin:
 
 
 origin: ContextVar[Origin] = ContextVar("audit_origin", default=Origin())  # noqa: B039  it is frozen
+_reason: ContextVar[str] = ContextVar("audit_reason", default="")
+
+
+@contextmanager
+def because(reason: str) -> Iterator[None]:
+    """Everything that is recorded inside is done for this reason, in the actor's words (up to 500 characters of it)."""
+    token = _reason.set(reason.replace("\0", "").strip()[:REASON_MAX_LENGTH])
+    try:
+        yield
+    finally:
+        _reason.reset(token)
 
 
 def record(
@@ -38,7 +53,8 @@ def record(
 ) -> AuditEntry:
     """
     Notes that `actor` (None: the system, or somebody at the command line) did `event` to `subject` or `app`. Details
-    name no secret, no name and no e-mail: the row outlives the person. Locks: the new row.
+    name no secret, no name and no e-mail: the row outlives the person. A change has `before` and `after` in them.
+    Locks: the new row.
     """
     where = origin.get()
     entry = AuditEntry.objects.create(
@@ -46,6 +62,7 @@ def record(
         actor=actor,
         subject=subject,
         app=app,
+        reason=_reason.get(),
         details=details,
         ip=where.address,
         request_id=where.request_id,

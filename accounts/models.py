@@ -25,6 +25,7 @@ from accounts import scopes
 MAX_MONTHLY_CREDITS = 1_000_000  # what one entry can bring in
 USER_ID_MAX_LENGTH = 255
 LABEL_MAX_LENGTH = 100
+REASON_MAX_LENGTH = 500
 ALL_KEY_SCOPES = scopes.written(scopes.KEY_SCOPES)
 
 # A slug becomes part of key names in answers (`<slug>_projects`, `<slug>_mb`), so it has to be a plain identifier and
@@ -116,6 +117,12 @@ class User(AbstractBaseUser, PermissionsMixin):  # type: ignore[django-manager-m
     REQUIRED_FIELDS: ClassVar[list[str]] = ["username", "email"]
 
     class Meta:
+        permissions: ClassVar = [
+            ("switch_plan", "Can put somebody on another plan"),
+            ("assign_roles", "Can give and take staff roles"),
+            ("reset_second_factor", "Can take away a member of staff's second factor"),
+            ("export_lists", "Can export lists as CSV"),
+        ]
         constraints: ClassVar = [models.CheckConstraint(condition=~Q(user_id=""), name="user_id_not_empty")]
 
     def __str__(self) -> str:
@@ -298,7 +305,8 @@ class SpentCode(models.Model):
 
 class AuditEntry(models.Model):
     """
-    One change of somebody's or some app's access, or one use of it to sign in. Append-only: the database refuses
+    One thing that was done to somebody's or some app's access, credits or room, or to what all of them stand on, by
+    staff or by signing in. Append-only: the database refuses
     anything else, but that the address of a person who leaves is taken out. `accounts.audit` writes it.
     """
 
@@ -315,16 +323,42 @@ class AuditEntry(models.Model):
         CLIENT_CHANGED = "client-changed", "client changed"
         CODE_REPLAYED = "code-replayed", "code used twice"
         TOKEN_REUSED = "token-reused", "refresh token used twice"
+        # What staff do.
+        ADDED = "added", "added"
+        CHANGED = "changed", "changed"
+        REMOVED = "removed", "removed"
+        CREDITS_ADJUSTED = "credits-adjusted", "credits adjusted"
+        CREDITS_REFUNDED = "credits-refunded", "credits refunded"
+        FILE_CHECKED = "file-checked", "grant file checked"
+        FILE_STARTED = "file-started", "grant file started"
+        PLAN_CHANGED = "plan-changed", "put on another plan"
+        LIMIT_CHANGED = "limit-changed", "given another limit"
+        CLEANED_UP = "cleaned-up", "projects put into the trash"
+        CONTENT_OPENED = "content-opened", "content opened"
+        LIST_EXPORTED = "list-exported", "list exported"
+        SECOND_FACTOR_SET = "second-factor-set", "second factor set up"
+        SECOND_FACTOR_RESET = "second-factor-reset", "second factor taken away"
+        SECOND_FACTOR_REFUSED = "second-factor-refused", "second factor refused"
 
     event = models.CharField(max_length=30, choices=Event.choices)
     actor = models.ForeignKey(
         User, null=True, on_delete=models.PROTECT, related_name="+", help_text="Who did it; the system, if nobody."
     )
     subject = models.ForeignKey(
-        User, null=True, on_delete=models.PROTECT, related_name="audit", help_text="Whose access it is about."
+        User,
+        null=True,
+        on_delete=models.PROTECT,
+        related_name="audit",
+        db_index=False,
+        help_text="Whose access, credits or room it is about.",
     )
     app = models.ForeignKey(App, null=True, on_delete=models.PROTECT, related_name="+")
-    details = models.JSONField(default=dict)
+    reason = models.CharField(
+        max_length=REASON_MAX_LENGTH, blank=True, default="", db_default="", help_text="Why, in the actor's words."
+    )
+    details = models.JSONField(
+        default=dict, help_text="Of a change, `before` and `after`; of a row, `what` and `which` it is."
+    )
     ip = models.GenericIPAddressField("IP address", null=True)
     request_id = models.CharField(max_length=128, blank=True)
     created_at = models.DateTimeField(db_default=Now(), db_index=True)
@@ -333,6 +367,7 @@ class AuditEntry(models.Model):
         verbose_name = "audit entry"
         verbose_name_plural = "audit entries"
         ordering = ("-id",)
+        indexes: ClassVar = [models.Index(fields=["subject", "-id"], name="audit_of_subject")]
 
     def __str__(self) -> str:
         return f"{self.get_event_display()} {self.created_at:%Y-%m-%d %H:%M:%S}"

@@ -34,6 +34,7 @@ hypothesis.settings.load_profile("unified")
 KEEP_BETWEEN_TESTS = {
     *("accounts_app", "accounts_plan", "credits_operation"),
     *("auth_permission", "django_content_type"),
+    *("auth_group", "auth_group_permissions", "credits_adjustmentlimit"),  # the roles that are shipped
 }
 
 _cluster = None

@@ -66,7 +66,7 @@ def alice(as_penora: ApiClient) -> User:
     for seconds in (60, 86_400):
         as_penora.post("reserve-credits", {**reserve, "expires_in": seconds})
     let_pass(HOUR)  # the first of the two is over, and nobody has tidied up after it
-    user.groups.add(Group.objects.create(name="Support"))
+    user.groups.add(Group.objects.get(name="Support"))
     user.user_permissions.add(Permission.objects.get(codename="view_user"))
     User.objects.filter(pk=user.pk).update(is_staff=True, is_superuser=True)
     LogEntry.objects.create(

@@ -118,6 +118,12 @@ def _check_sign_in() -> Iterable[checks.CheckMessage]:
             hint="Set both, as Google's console gives them, or neither.",
             id="unified.E012",
         )
+    if not settings.STAFF_SECOND_FACTOR:
+        yield checks.Warning(
+            "UNIFIED_STAFF_SECOND_FACTOR is off, and DEBUG is off: a password alone opens the admin.",
+            hint="Unset it. Staff set up their second factor when they next sign in.",
+            id="unified.W001",
+        )
 
 
 def _least_values() -> list[tuple[str, int, int, str]]:

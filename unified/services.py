@@ -8,14 +8,16 @@ Locks, in this order: the person's row, the account, the hold, the storage row, 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from django.contrib.admin.models import LogEntry
 from django.contrib.contenttypes.models import ContentType
 from django.db import transaction
 
+from accounts import audit
 from accounts import services as accounts
-from accounts.models import App, Plan, User
+from accounts.models import App, AuditEntry, Plan, User
 from credits import services as credits
 from credits.models import Hold, LedgerEntry, Operation
 from unified.api.models import IdempotencyRecord
@@ -40,6 +42,23 @@ class HeldCharge:
     hold: Hold
     amount: int | None = None
     description: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PlanChange:
+    """What another plan comes to. How much is used is no part of its `mark`: the person may be at work."""
+
+    member: User
+    before: Plan
+    after: Plan
+    room: workspace.LimitChange
+    credits: int  # given at once, for the month that runs
+    credits_until: datetime | None
+
+    @property
+    def mark(self) -> str:
+        """Whoever is shown the same, is shown the same mark."""
+        return f"{self.before.slug} {self.after.slug} {self.after.monthly_credits} {self.credits} {self.room.mark}"
 
 
 @transaction.atomic
@@ -89,6 +108,7 @@ def delete_member(*, user: User) -> User:
     if was_here:
         accounts.cut_off(user=member)
     accounts.forget_address(user=member)
+    accounts.remove_second_factor(user=member)
     credits.release_all(user=member)
     workspace.remove_everything(user=member)
     IdempotencyRecord.objects.filter(subject=member.user_id).delete()
@@ -99,21 +119,55 @@ def delete_member(*, user: User) -> User:
 
 
 @transaction.atomic
-def change_plan(*, user: User, plan: Plan) -> User:
+def change_plan(*, user: User, plan: Plan, actor: User | None = None, as_shown: str | None = None) -> User:
     """
     Puts the person on `plan`, with its room and its month's credits. A month that a former plan has given credits for
     goes on, and the new plan gives what it gives more; else the months are counted from now. What is left of the former
-    plan's credits stays until it expires.
+    plan's credits stays until it expires. What has changed goes into the audit (without `actor`, as done at the command
+    line). With `as_shown`, the mark that `try_change_plan` gave, only if that is still what comes of it.
 
-    Raises workspace.services.StorageLimitExceeded if they keep more than the plan has room for; then nothing is
-    written. Locks: the user's row, the account, the storage row.
+    Raises workspace.services.StorageLimitExceeded if they keep more than the plan has room for, OwnRoom and NotAsShown;
+    then nothing is written. Locks: the user's row, the account, the storage row.
     """
+    if actor is not None and actor.pk == user.pk and not actor.is_superuser:
+        raise workspace.OwnRoom
+    change = _put_on_plan(user, plan)
+    if as_shown is not None and change.mark != as_shown:
+        raise workspace.NotAsShown
+    before = {"plan": change.before.slug, "limit_bytes": change.room.before_bytes}
+    after = {"plan": plan.slug, "limit_bytes": plan.storage_limit_bytes}
+    if before != after:
+        has_moved = before["plan"] != after["plan"]
+        given: dict[str, Any] = {"credits": change.credits} if change.credits else {}
+        audit.record(
+            AuditEntry.Event.PLAN_CHANGED if has_moved else AuditEntry.Event.LIMIT_CHANGED,
+            actor=actor,
+            subject=change.member,
+            before=before,
+            after=after,
+            **given,
+            **workspace.removed_in_words(change.room.removed),
+        )
+    return change.member
+
+
+@transaction.atomic
+def try_change_plan(*, user: User, plan: Plan) -> PlanChange:
+    """What `change_plan` would come to now: it is done, and undone. Raises StorageLimitExceeded. Locks as it does."""
+    change = _put_on_plan(user, plan)
+    transaction.set_rollback(True)
+    return change
+
+
+def _put_on_plan(user: User, plan: Plan) -> PlanChange:
     member = accounts.lock_user(user=user)
+    before = member.plan
     restart_months = not credits.has_plan_credits(user=member)
     member = accounts.change_plan(user=member, plan=plan, restart_months=restart_months)
-    credits.grant_plan_credits(user=member)
-    workspace.change_limit(user=member, limit_bytes=plan.storage_limit_bytes)
-    return member
+    entry = credits.grant_plan_credits(user=member)
+    room = workspace.change_limit(user=member, limit_bytes=plan.storage_limit_bytes)
+    lot = entry.lots.first() if entry else None
+    return PlanChange(member, before, plan, room, entry.amount if entry else 0, lot.expires_at if lot else None)
 
 
 @transaction.atomic

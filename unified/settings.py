@@ -75,10 +75,12 @@ INSTALLED_APPS = [
     "unified",
     "unified.api",
     "unified.sso",
+    "unified.figures",
     "accounts",
     "credits",
     "workspace",
     "unified.admin.apps.UnifiedAdminConfig",
+    "unified.admin.apps.StaffConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -91,6 +93,9 @@ INSTALLED_APPS = [
     "corsheaders",
     "csp",
     "axes",
+    "django_otp",
+    "django_otp.plugins.otp_totp",
+    "django_otp.plugins.otp_static",
     "oauth2_provider",
     "social_django",
 ]
@@ -110,6 +115,7 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django_otp.middleware.OTPMiddleware",  # says who of them has shown a second factor in this session
     "django.contrib.messages.middleware.MessageMiddleware",
     "unified.sso.middleware.SignInRefusalMiddleware",
     "axes.middleware.AxesMiddleware",
@@ -224,6 +230,12 @@ AXES_CLIENT_IP_CALLABLE = "unified.callers.place_of"
 AXES_LOCKOUT_CALLABLE = "unified.sso.pages.locked_out"
 AXES_DISABLE_ACCESS_LOG = True  # our own audit has it
 AXES_VERBOSE = False
+
+# Nobody gets into the admin without a second factor: a code that changes every half minute, or a recovery code. Wrong
+# ones of the first kind are held up by the library, each twice as long as the one before; recovery codes are too long
+# to be guessed, and are what gets in who is held up because somebody else has been trying.
+STAFF_SECOND_FACTOR = switch("UNIFIED_STAFF_SECOND_FACTOR", not DEBUG)
+OTP_STATIC_THROTTLE_FACTOR = 0
 
 # What pages may load and where their forms may lead: ourselves, and nothing else. A page whose form can lead on to an
 # app adds the addresses that are registered (`unified.sso.origins`).
@@ -403,6 +415,8 @@ TRASH_DAYS = whole_number("UNIFIED_TRASH_DAYS", 7)
 # Cores of each web process that encode pictures, and how many pictures may wait for one: their callers hold a thread.
 ENCODERS = whole_number("UNIFIED_ENCODERS", 1)
 ENCODER_QUEUE = whole_number("UNIFIED_ENCODER_QUEUE", 4)
+# What staff move at once, in credits, beyond which they type it a second time.
+STAFF_CONFIRM_ABOVE = whole_number("UNIFIED_CONFIRM_ABOVE", 1_000)
 REFUND_GRACE_HOURS = whole_number("UNIFIED_REFUND_GRACE_HOURS", 72)
 CONTENT_URL_SECONDS = whole_number("UNIFIED_CONTENT_URL_SECONDS", 3_600)
 IDEMPOTENCY_WAIT_MS = whole_number("UNIFIED_IDEMPOTENCY_WAIT_MS", 2_000)

@@ -59,3 +59,5 @@ CREDENTIALS = Ceiling("credential", limit=300, seconds=60)
 TOKENS = Ceiling("token", limit=60, seconds=60)
 # Project codes that were looked up and not found, by app and person. Whoever types codes stays far below.
 CODES = Ceiling("code", limit=120, seconds=60)
+# Wrong second factors, by person and place, beside what the library holds up: of recovery codes it holds up none.
+SECOND_FACTORS = Ceiling("second-factor", limit=10, seconds=60)

@@ -46,6 +46,16 @@ class Storage(models.Model):
 
     class Meta:
         verbose_name_plural = "storage"
+        permissions: ClassVar = [
+            ("resize_storage", "Can give somebody another limit"),
+            ("clean_up_storage", "Can put somebody's projects into the trash"),
+        ]
+        indexes: ClassVar = [
+            # Changes with a mark only, not with every save.
+            models.Index(
+                fields=["-warned_percent", "user"], name="storage_near_limit", condition=Q(warned_percent__gt=0)
+            )
+        ]
         constraints: ClassVar = [
             models.CheckConstraint(
                 condition=Q(limit_bytes__gte=F("used_bytes") + F("reserved_bytes")), name="storage_within_limit"
@@ -177,6 +187,7 @@ class Project(models.Model):
             models.Index(fields=["user", "-size_bytes"], name="project_largest", condition=Q(deleted_at=None)),
             models.Index(fields=["user", "deleted_at"], name="project_trash", condition=~Q(deleted_at=None)),
             models.Index(fields=["deleted_at"], name="project_past_undo", condition=~Q(deleted_at=None)),
+            models.Index(fields=["updated_at"], name="project_changed"),  # who was active on a day
         ]
 
     def __str__(self) -> str:
@@ -214,6 +225,7 @@ class ProjectContent(models.Model):
 
     class Meta:
         verbose_name = "project content"
+        permissions: ClassVar = [("inspect_projectcontent", "Can open and download what people keep")]
 
     def __str__(self) -> str:
         return f"content of project {self.project_id}"

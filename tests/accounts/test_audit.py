@@ -86,13 +86,13 @@ def test_a_sign_out_has_one_and_that_of_nobody_none(admin: User) -> None:
 
 
 def change(staff: Browser, user: User, **fields: Any) -> None:
-    form = {"username": user.username, "email": user.email, "is_active": "on", **fields}
+    form = {"username": user.username, "email": user.email, "is_active": "on", "reason": "Asked for", **fields}
     sent = {name: value for name, value in form.items() if value is not None}
     assert staff.post(f"/admin/accounts/user/{user.pk}/change/", sent).status_code == 302
 
 
 def test_each_change_of_rights_has_what_was_and_what_is(staff: Browser, alice: User) -> None:
-    group = Group.objects.create(name="Support")
+    group = Group.objects.get(name="Support")
     permission = group.permissions.model.objects.get(codename="view_app")
 
     change(staff, alice, is_staff="on")
@@ -130,7 +130,8 @@ def test_locking_out_and_letting_in_again_have_theirs_and_end_what_was_open(staf
 def test_a_name_that_changes_is_no_right(staff: Browser, alice: User) -> None:
     change(staff, alice, username="Alicia")
 
-    assert written() == []
+    assert written() == [("changed", "admin", "alice", None)]
+    assert AuditEntry.objects.get().details == {"fields": ["username"]}  # and not what it was, and is
     assert User.objects.get(pk=alice.pk).username == "Alicia"
 
 
@@ -140,7 +141,7 @@ def test_a_password_that_staff_set_has_one_and_ends_what_was_open(
     """Seen before: nothing was written, and the tokens of whoever had been in went on."""
     browser = browser_of(alice)
     tokens = by_penora.signs_in(browser)
-    form = {"password1": PASSWORD, "password2": PASSWORD, "usable_password": "true"}
+    form = {"password1": PASSWORD, "password2": PASSWORD, "usable_password": "true", "reason": "Lost"}
 
     assert staff.post(f"/admin/accounts/user/{alice.pk}/password/", form).status_code == 302
 
@@ -154,7 +155,7 @@ def test_a_password_that_staff_set_has_one_and_ends_what_was_open(
 
 def test_who_changes_their_own_password_stays_signed_in_here(staff: Browser, admin: User) -> None:
     elsewhere = browser_of(admin)
-    form = {"password1": PASSWORD + "!", "password2": PASSWORD + "!", "usable_password": "true"}
+    form = {"password1": PASSWORD + "!", "password2": PASSWORD + "!", "usable_password": "true", "reason": "Lost"}
 
     staff.post(f"/admin/accounts/user/{admin.pk}/password/", form)
 
@@ -164,7 +165,7 @@ def test_who_changes_their_own_password_stays_signed_in_here(staff: Browser, adm
 
 
 def test_signing_somebody_out_everywhere_has_one(staff: Browser, alice: User) -> None:
-    staff.post("/admin/accounts/user/", {"action": "cut_off", "_selected_action": [str(alice.pk)]})
+    staff.post("/admin/accounts/user/", {"action": "cut_off", "_selected_action": [str(alice.pk)], "reason": "Lost"})
 
     assert written() == [("cut-off", "admin", "alice", None)]
 
@@ -173,11 +174,11 @@ def test_signing_somebody_out_everywhere_has_one(staff: Browser, alice: User) ->
 
 
 def test_a_keys_life_is_written_down_with_who_did_it(staff: Browser, penora: App) -> None:
-    form = {"app": str(penora.pk), "label": "server", "mode": "live", "scopes": "credits.read"}
+    form = {"app": str(penora.pk), "label": "server", "mode": "live", "scopes": "credits.read", "reason": "New"}
     staff.post("/admin/accounts/appkey/add/", form)
     key = penora.keys.get()
     for action in ("rotate", "revoke"):
-        staff.post("/admin/accounts/appkey/", {"action": action, "_selected_action": [str(key.pk)]})
+        staff.post("/admin/accounts/appkey/", {"action": action, "_selected_action": [str(key.pk)], "reason": "Lost"})
 
     assert written() == [
         ("key-created", "admin", None, "penora"),

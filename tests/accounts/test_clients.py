@@ -197,6 +197,7 @@ def form(app: App, **changes: str) -> dict[str, str]:
         "redirect_uris": CALLBACK,
         "post_logout_redirect_uris": "",
         "allowed_origins": "",
+        "reason": "A new server",
     }
     return {**filled, **changes}
 
@@ -254,7 +255,7 @@ def test_staff_make_a_server_of_a_public_client(staff: Browser, penora: App) -> 
 def test_staff_give_a_new_secret(staff: Browser, penora: App) -> None:
     old = secret_in(staff.post("/admin/accounts/client/add/", form(penora), follow=True))
     client = Client.objects.get()
-    act = {"action": "new_secret", "_selected_action": [str(client.pk)]}
+    act = {"action": "new_secret", "_selected_action": [str(client.pk)], "reason": "Lost"}
 
     new = secret_in(staff.post("/admin/accounts/client/", act, follow=True))
 

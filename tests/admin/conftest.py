@@ -14,13 +14,16 @@ from django.utils import timezone
 from accounts import services as accounts
 from accounts.models import App, AppKey, Client, User
 from credits import services as credits
-from credits.models import AdjustmentLimit, LedgerEntry
+from credits.models import AdjustmentLimit, GrantFile, GrantLine, LedgerEntry
 from tests.conftest import make_user
 from tests.workspace.contents import content_of
 from unified import seed, services
 from unified.api.models import IdempotencyRecord
+from unified.figures import rollups
+from unified.figures.models import FailedCalls, Verification
 from workspace import services as workspace
 
+WHY = {"reason": "As agreed on the telephone"}  # every form and every action asks for it
 GIFT = LedgerEntry.Source.PROMOTION
 
 
@@ -64,7 +67,14 @@ def dealings(imagegene: App) -> User:
     text = content_of("x" * 5_000)
     workspace.save_project(user=user, app=imagegene, project_type="page", title="Long", content=text, metadata={})
     workspace.change_limit(user=user, limit_bytes=6_000)
-    AdjustmentLimit.objects.create(group=Group.objects.create(name="Support"), per_adjustment=10, per_day=50)
+    AdjustmentLimit.objects.create(group=Group.objects.create(name="Clerks"), per_adjustment=10, per_day=50)
+    file = GrantFile.objects.create(
+        name="may.csv", digest=b"\0" * 32, reason="May", actor=user, state="refused", line_count=1, total=0
+    )
+    GrantLine.objects.create(file=file, number=2, text="nobody", outcome="wrong", problem="There is no such person.")
+    rollups.roll_up()
+    FailedCalls.objects.create(day=timezone.now().date(), app=imagegene, code="not_found", calls=1)
+    Verification.objects.create(as_of=timezone.now(), is_right=True, violations=0, result={})
     return user
 
 

@@ -12,6 +12,7 @@ from oauth2_provider.models import get_access_token_model, get_grant_model, get_
 
 from accounts import services as accounts
 from accounts.models import App, AuditEntry, Client, User
+from tests.admin.conftest import WHY
 from tests.sso.conftest import PASSWORD, browser_of, register
 from tests.sso.flow import RelyingParty, calls_api, signed_in_as
 
@@ -63,7 +64,7 @@ def test_links_to_the_identity_provider_and_sessions_are_not_there_at_all(staff:
 
 def test_only_superusers_give_rights(alice: User, bob: User) -> None:
     browser = helper(bob, "view_user", "change_user")
-    form = {"username": "Alice", "email": "alice@example.com", "is_active": "on"}
+    form = {"username": "Alice", "email": "alice@example.com", "is_active": "on", **WHY}
 
     for rights in ({"is_staff": "on"}, {"is_superuser": "on"}, {"user_permissions": ["1"]}, {"groups": ["1"]}):
         browser.post(f"/admin/accounts/user/{alice.pk}/change/", {**form, **rights})
@@ -77,7 +78,7 @@ def test_a_superuser_is_cut_off_by_a_superuser_only(superuser: User, bob: User) 
     browser, root = helper(bob, "view_user", "change_user"), browser_of(superuser)
 
     answer = browser.post(
-        "/admin/accounts/user/", {"action": "cut_off", "_selected_action": [str(superuser.pk)]}, follow=True
+        "/admin/accounts/user/", {"action": "cut_off", "_selected_action": [str(superuser.pk)], **WHY}, follow=True
     )
 
     assert "only another one can sign them out" in answer.content.decode()
@@ -89,7 +90,7 @@ def test_signing_out_everywhere_is_one_action(staff: Browser, alice: User, by_pe
     browser = browser_of(alice)
     tokens = by_penora.signs_in(browser)
 
-    staff.post("/admin/accounts/user/", {"action": "cut_off", "_selected_action": [str(alice.pk)]})
+    staff.post("/admin/accounts/user/", {"action": "cut_off", "_selected_action": [str(alice.pk)], **WHY})
 
     assert signed_in_as(browser) is None
     assert calls_api(tokens["access_token"]).status_code == 401
@@ -102,11 +103,11 @@ def test_who_may_only_look_at_clients_changes_none(
 ) -> None:
     browser = helper(alice, *codenames)
     client = by_penora.client
-    form = {"client_type": "public", "redirect_uris": "https://evil.example/", "skip_authorization": "on"}
+    form = {"client_type": "public", "redirect_uris": "https://evil.example/", "skip_authorization": "on", **WHY}
 
     assert browser.post(f"/admin/accounts/client/{client.pk}/change/", form).status_code == 403
     assert browser.post("/admin/accounts/client/add/", {**form, "app": str(penora.pk), "name": "x"}).status_code == 403
-    browser.post("/admin/accounts/client/", {"action": "new_secret", "_selected_action": [str(client.pk)]})
+    browser.post("/admin/accounts/client/", {"action": "new_secret", "_selected_action": [str(client.pk)], **WHY})
 
     assert Client.objects.get().redirect_uris == client.redirect_uris
     assert by_penora.introspects("x").status_code == 200
@@ -131,7 +132,7 @@ def test_a_bearer_is_no_way_into_the_admin(superuser: User, by_penora: RelyingPa
 def test_a_password_set_by_staff_lets_in_and_the_old_sessions_end(staff: Browser, alice: User) -> None:
     User.objects.filter(pk=alice.pk).update(is_staff=True)
     old = browser_of(alice)
-    form = {"password1": PASSWORD, "password2": PASSWORD, "usable_password": "true"}
+    form = {"password1": PASSWORD, "password2": PASSWORD, "usable_password": "true", **WHY}
 
     assert staff.post(f"/admin/accounts/user/{alice.pk}/password/", form).status_code == 302
 

@@ -18,15 +18,27 @@ from django.utils import timezone
 from accounts import services as accounts
 from accounts.models import App, AppKey, Plan, User
 from credits import services as credits
-from credits.models import Account, LedgerEntry, Operation
+from credits.models import Account, Grant, Hold, LedgerEntry, LotClaim, LotUse, Operation
 from credits.pricing import price
-from tests.admin.conftest import notices
+from tests.admin.conftest import WHY, notices
 from tests.client import ApiClient
 from unified.api.models import IdempotencyRecord
 from workspace.models import AppStorage, Project, ProjectContent, Storage
 
 KEY_TEXT = re.compile(r"uni_(?:live|test)_[0-9A-Za-z]{12}_[0-9A-Za-z]{45}_[0-9a-f]{8}")
-READ_ONLY = [Account, LedgerEntry, Storage, AppStorage, Project, ProjectContent, IdempotencyRecord]
+READ_ONLY = [
+    Account,
+    LedgerEntry,
+    Grant,
+    Hold,
+    LotUse,
+    LotClaim,
+    Storage,
+    AppStorage,
+    Project,
+    ProjectContent,
+    IdempotencyRecord,
+]
 NEVER_DELETED = [*READ_ONLY, User, App, AppKey, Operation, Plan]
 every_read_only_model = pytest.mark.parametrize("model", READ_ONLY, ids=lambda model: model.__name__)
 
@@ -46,7 +58,7 @@ def rows(model: type[Model]) -> list[dict[str, Any]]:
 
 
 @every_read_only_model
-@pytest.mark.usefixtures("demo", "record")
+@pytest.mark.usefixtures("demo", "dealings", "record")
 def test_the_books_and_the_workspace_can_be_neither_added_to_changed_nor_deleted(
     model: type[Model], staff: Client
 ) -> None:
@@ -65,7 +77,7 @@ def test_the_books_and_the_workspace_can_be_neither_added_to_changed_nor_deleted
 
 
 @pytest.mark.parametrize("model", NEVER_DELETED, ids=lambda model: model.__name__)
-@pytest.mark.usefixtures("demo", "record", "key")
+@pytest.mark.usefixtures("demo", "dealings", "record", "key")
 def test_what_is_never_deleted_is_not_deleted_by_the_list_action_either(model: type[Model], staff: Client) -> None:
     before = rows(model)
     every = [str(pk) for pk in model._default_manager.values_list("pk", flat=True)]
@@ -80,7 +92,7 @@ def test_what_is_never_deleted_is_not_deleted_by_the_list_action_either(model: t
 
 
 @pytest.mark.parametrize("model", NEVER_DELETED, ids=lambda model: model.__name__)
-@pytest.mark.usefixtures("demo", "record", "key")
+@pytest.mark.usefixtures("demo", "dealings", "record", "key")
 def test_what_is_never_deleted_has_no_delete_page(model: type[Model], staff: Client) -> None:
     before = rows(model)
     row = model._default_manager.first()
@@ -115,7 +127,7 @@ def helper(client: Client, bob: User) -> Client:
 def test_staff_cannot_raise_their_own_rights(helper: Client, bob: User) -> None:
     data = {"username": "Bob", "email": "bob@example.com", "is_active": "on", "is_staff": "on", "is_superuser": "on"}
 
-    assert helper.post(page(User, "change", bob.pk), data).status_code == 302
+    assert helper.post(page(User, "change", bob.pk), {**data, **WHY}).status_code == 302
 
     bob.refresh_from_db()
     assert (bob.is_superuser, bob.is_staff) == (False, True)
@@ -142,6 +154,7 @@ def test_a_person_is_renamed_and_locked_out_but_never_gets_another_id_or_plan(al
         "plan": str(Plan.objects.get(slug="pro").pk),
         "username": "Alice B.",
         "email": "b@example.com",
+        **WHY,
     }
     assert staff.post(page(User, "change", alice.pk), data).status_code == 302
 
@@ -166,7 +179,7 @@ def problems(response: Any) -> dict[str, Any]:
 
 
 def new_app(staff: Client, **changes: str) -> Any:
-    data = {"slug": "notes", "name": "Notes", "colour": "#123456", "is_active": "on", **changes}
+    data = {"slug": "notes", "name": "Notes", "colour": "#123456", "is_active": "on", **WHY, **changes}
     return staff.post(page(App, "add"), data)
 
 
@@ -195,7 +208,7 @@ def test_a_slug_that_cannot_be_is_told_in_the_form(staff: Client, slug: str) -> 
 
 
 def test_the_slug_of_an_app_never_changes(penora: App, staff: Client) -> None:
-    data = {"slug": "other", "name": "Penora 2", "colour": "#123456", "is_active": "on"}
+    data = {"slug": "other", "name": "Penora 2", "colour": "#123456", "is_active": "on", **WHY}
     assert staff.post(page(App, "change", penora.pk), data).status_code == 302
 
     penora.refresh_from_db()
@@ -205,7 +218,7 @@ def test_the_slug_of_an_app_never_changes(penora: App, staff: Client) -> None:
 def test_an_app_that_is_switched_off_is_refused_at_once(
     penora: App, penora_key: str, alice: User, staff: Client
 ) -> None:
-    staff.post(page(App, "change", penora.pk), {"name": "Penora", "colour": "#123456"})
+    staff.post(page(App, "change", penora.pk), {"name": "Penora", "colour": "#123456", **WHY})
 
     assert ApiClient(key=penora_key).get("user-info", user_id="alice").status_code == 401
 
@@ -222,6 +235,7 @@ def test_a_price_is_changed_by_a_new_version_and_a_version_never_changes(penora:
         "starts_at_0": f"{now:%Y-%m-%d}",
         "starts_at_1": f"{now:%H:%M:%S}",
         "is_active": "on",
+        **WHY,
     }
 
     assert staff.post(page(Operation, "change", first.pk), data).status_code == 403
@@ -257,6 +271,7 @@ def test_a_price_that_cannot_be_is_refused_with_the_field(
         "is_active": "on",
         "starts_at_0": f"{tomorrow:%Y-%m-%d}",
         "starts_at_1": "00:00:00",
+        **WHY,
         **change,
     }
 
@@ -267,14 +282,14 @@ def test_a_price_that_cannot_be_is_refused_with_the_field(
 def test_the_default_plan_moves_in_one_step(staff: Client) -> None:
     plus = Plan.objects.get(slug="plus")
 
-    staff.post(page(Plan, "changelist"), {"action": "make_default", "_selected_action": [str(plus.pk)]})
+    staff.post(page(Plan, "changelist"), {"action": "make_default", "_selected_action": [str(plus.pk)], **WHY})
 
     assert [plan.slug for plan in Plan.objects.filter(is_default=True)] == ["plus"]
 
 
 def test_the_default_plan_cannot_be_unset(staff: Client) -> None:
     free = Plan.objects.get(slug="free")
-    data = {"name": "Free", "monthly_credits": "0", "rank": "0"}
+    data = {"name": "Free", "monthly_credits": "0", "rank": "0", **WHY}
 
     assert staff.post(page(Plan, "change", free.pk), data).status_code == 302
     assert Plan.objects.get(is_default=True).slug == "free"
@@ -284,7 +299,7 @@ def test_the_default_plan_cannot_be_unset(staff: Client) -> None:
 
 
 def act(staff: Client, action: str, *keys: AppKey) -> Any:
-    data = {"action": action, "_selected_action": [str(key.pk) for key in keys]}
+    data = {"action": action, "_selected_action": [str(key.pk) for key in keys], **WHY}
     return staff.post(page(AppKey, "changelist"), data, follow=True)
 
 
@@ -301,7 +316,7 @@ def works(key: str) -> bool:
 
 
 def test_a_key_made_in_the_admin_is_shown_once_and_works(penora: App, staff: Client) -> None:
-    data = {"app": str(penora.pk), "label": "server", "mode": "test"}
+    data = {"app": str(penora.pk), "label": "server", "mode": "test", **WHY}
     response = staff.post(page(AppKey, "add"), data, follow=True)
 
     text = the_key_in(response)

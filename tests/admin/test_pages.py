@@ -21,18 +21,22 @@ from accounts.models import App, AppKey, Plan, User
 from accounts.models import Client as OidcClient
 from credits import pricing
 from credits import services as credits
-from credits.models import Account, AdjustmentLimit, Grant, Hold, LedgerEntry, Operation
+from credits.models import Account, AdjustmentLimit, Grant, GrantFile, GrantLine, Hold, LedgerEntry, Operation
 from tests.admin.conftest import GIFT
 from tests.conftest import make_user
 from tests.workspace.contents import content_of
 from unified import services
 from unified.api.models import IdempotencyRecord
+from unified.figures.models import CreditDay, FailedCalls, LastActive, ServiceDay, Verification
 from workspace import services as workspace
 from workspace.models import AppStorage, Project, ProjectContent, Storage
 
-OUR_APPS = ("accounts", "credits", "workspace", "api")
+OUR_APPS = ("accounts", "credits", "workspace", "api", "figures")
 MODELS = [model for label in OUR_APPS for model in apps.get_app_config(label).get_models()]
 every_model = pytest.mark.parametrize("model", MODELS, ids=lambda model: model.__name__)
+STANDING = dict.fromkeys(
+    ("people", "active", "active_30_days", "outstanding", "held", "used_bytes", "trash_bytes", "projects"), 0
+) | {"by_app": {}, "fullness": []}
 CAN_BE_ADDED = {Plan, App, AppKey, OidcClient, Operation, AdjustmentLimit}
 
 
@@ -46,6 +50,8 @@ def test_the_models_are_those_that_these_tests_know() -> None:
         *("Client", "SpentCode", "AuditEntry"),
         *("User", "App", "AppKey", "Plan", "Account", "LedgerEntry", "Operation"),
         *("Grant", "LotUse", "Hold", "LotClaim", "AdjustmentLimit"),
+        *("GrantFile", "GrantLine"),
+        *("CreditDay", "ServiceDay", "LastActive", "FailedCalls", "Verification"),
         *("Storage", "StorageWarning", "Reservation", "AppStorage", "Project", "ProjectContent", "IdempotencyRecord"),
     }
 
@@ -120,7 +126,7 @@ def test_search_finds_a_person_by_what_is_known_of_them(
         (Grant, {"entry__source__exact": "promotion"}),
         (Hold, {"status__exact": "active"}),
         (LedgerEntry, {"app__id__exact": "1"}),
-        (LedgerEntry, {"created_at__year": "2026"}),
+        (LedgerEntry, {"created_at_from": "2026-01-01", "created_at_to": "2026-12-31"}),
         (AppKey, {"mode__exact": "live"}),
         (Project, {"content_type": "image/png"}),
         (IdempotencyRecord, {"status": "200"}),
@@ -219,6 +225,18 @@ def test_every_list_costs_the_same_with_thirty_rows_as_with_one(staff: Client, p
             Plan.objects.create(slug=f"plan-{number}", name="Plan", storage_limit_bytes=1, rank=9)
             accounts.register_app(slug=f"app{number}", name="App", colour="#000000")
             pricing.list_operation(slug=f"op-{number}", app=app, name="Operation", unit="unit", credits=1)
+            day = timezone.now().date() - timedelta(days=number)
+            CreditDay.objects.create(
+                day=day, app=app, type="deduction", is_addition=False, operation="page", entries=1, credits=-1
+            )
+            ServiceDay.objects.create(day=day, as_of=timezone.now(), **STANDING)
+            LastActive.objects.create(user=user, day=day)
+            FailedCalls.objects.create(day=day, app=app, code="not_found", calls=1)
+            Verification.objects.create(as_of=timezone.now(), is_right=True, violations=0, result={})
+            file = GrantFile.objects.create(
+                name="a.csv", digest=b"", reason="r", actor=user, state="refused", line_count=1, total=0
+            )
+            GrantLine.objects.create(file=file, number=2, text="x", user=user, outcome="wrong")
             IdempotencyRecord.objects.create(
                 caller="c", route="r", key=str(number), request_digest=b"", status=200, body="{}"
             )

@@ -6,7 +6,7 @@ a session is what the session is of. As in tests/api/test_access_matrix.py, the 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.parse import urlencode
 
@@ -16,6 +16,7 @@ from django.contrib.contenttypes.models import ContentType
 from django.db import transaction
 
 from accounts.models import User
+from credits.models import LedgerEntry
 from tests.api.belongings import World
 from tests.api.callers import Caller, Somebody, bearer, browser_of, key_of, row_of, signed_in, without_scopes
 from tests.api.routes import METHODS, Writes, routes
@@ -241,6 +242,15 @@ FOR_ANY_STAFF = {
 }
 
 
+# What the staff's own pages are about, by the first part of their addresses.
+OF_OUR_OWN: dict[str, Callable[[World], object]] = {
+    "people": lambda world: world.people["alice"].pk,
+    "entries": lambda world: LedgerEntry.objects.filter(type="deduction").values_list("pk", flat=True)[0],
+    "projects": lambda world: world.people["alice"].projects.all()[0].pk,
+    "grants": lambda world: 1,
+}
+
+
 def admin_routes() -> list[str]:
     return sorted(route for route in routes() if route.startswith("admin/"))
 
@@ -258,6 +268,10 @@ def admin_paths(world: World) -> dict[str, str]:
             path = "admin/accounts/"
         elif "(?P<url>" in route:
             path = "admin/there/is/nothing"
+        elif (own := route.split("/")[1]) in OF_OUR_OWN:
+            path = re.sub("<[^>]*>", lambda _: str(OF_OUR_OWN[own](world)), route)
+        elif route.startswith("admin/export/"):
+            path = "admin/export/credits/ledgerentry/"
         elif "<" in route:
             _, label, model, *_ = route.split("/")
             row = apps.get_model(label, model)._default_manager.first()

@@ -11,7 +11,7 @@ import shutil
 from collections.abc import Callable, Iterator
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, expect, sync_playwright
 
 from tests.browser.stack import Stack, production_policy, stack
 from tests.browser.visitor import Visitor
@@ -73,3 +73,15 @@ def new_visitor(chromium: Browser, demo: Stack, policy: str) -> Iterator[Callabl
 @pytest.fixture
 def visitor(new_visitor: Callable[[], Visitor]) -> Visitor:
     return new_visitor()
+
+
+@pytest.fixture
+def staff(visitor: Visitor, demo: Stack) -> Visitor:
+    """Somebody who has signed in to the admin with a password, and has arrived where they wanted to go."""
+    admin = demo.unified.facts["admin"]
+    page = visitor.open(f"{demo.unified.url}/admin/")
+    page.get_by_label("User id").fill(admin["user_id"])
+    page.get_by_label("Password", exact=True).fill(admin["password"])
+    visitor.click("Sign in")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Users, credits and storage")
+    return visitor

@@ -5,24 +5,11 @@ from __future__ import annotations
 import json
 from urllib.parse import urljoin
 
-import pytest
 from playwright.sync_api import expect
 
 from tests.browser.stack import Stack
 from tests.browser.visitor import Visitor
 from unified.seed import DEMO_USER_ID
-
-
-@pytest.fixture
-def staff(visitor: Visitor, demo: Stack) -> Visitor:
-    """Somebody who has signed in to the admin with a password, and has arrived where they wanted to go."""
-    admin = demo.unified.facts["admin"]
-    page = visitor.open(f"{demo.unified.url}/admin/")
-    page.get_by_label("User id").fill(admin["user_id"])
-    page.get_by_label("Password", exact=True).fill(admin["password"])
-    visitor.click("Sign in")
-    expect(page.get_by_role("heading", level=1)).to_have_text("Users, credits and storage")
-    return visitor
 
 
 def expect_no_wider(visitor: Visitor, width: int) -> None:
@@ -49,9 +36,11 @@ def test_a_person_is_found_and_changed(staff: Visitor, demo: Stack) -> None:
     page.get_by_role("button", name="Search").click()
     expect(page.locator("#result_list tbody tr")).to_have_count(1)
     page.locator("#result_list tbody th a").click()
+    page.get_by_role("link", name="Profile and rights").click()
     # The script that makes two lists of one, for rights, has run.
     expect(page.locator(".selector .selector-chosen").first).to_be_visible()
     page.get_by_label("Name:").fill("Demo User")
+    page.get_by_label("Reason").fill("To see that it works")
     page.get_by_role("button", name="Save", exact=True).click()
     expect(page.locator(".messagelist .success")).to_be_visible()
 
@@ -65,6 +54,7 @@ def test_a_key_is_shown_once(staff: Visitor, demo: Stack) -> None:
     expect(page.locator(".calendarbox")).to_be_visible()
     page.locator(".calendarbox").get_by_role("link", name="Tomorrow").click()
     page.get_by_role("link", name="Now", exact=True).click()
+    page.get_by_label("Reason").fill("To see that it works")
     page.get_by_role("button", name="Save", exact=True).click()
     key = page.locator("#content input[readonly]").input_value()
     assert key.startswith("uni_live_")
@@ -81,6 +71,7 @@ def test_a_client_is_made_and_its_secret_shown_once(staff: Visitor, demo: Stack)
     page.get_by_label("Name").fill("A second one")
     page.get_by_label("Client type").select_option("confidential")
     page.get_by_label("Redirect URIs:", exact=True).fill(f"{demo.imagegene}/second")
+    page.get_by_label("Reason").fill("To see that it works")
     page.get_by_role("button", name="Save", exact=True).click()
     secret = page.locator("#content input[readonly]").input_value()
     assert len(secret) == 64

@@ -39,8 +39,10 @@ def make_staff(name: str, *, per_adjustment: int, per_day: int) -> User:
     staff = make_user(name)
     staff.is_staff = True
     staff.save(update_fields=["is_staff"])
-    role, _ = Group.objects.get_or_create(name="Support")
-    AdjustmentLimit.objects.get_or_create(group=role, defaults={"per_adjustment": per_adjustment, "per_day": per_day})
+    role, _ = Group.objects.get_or_create(name="Refunders")
+    AdjustmentLimit.objects.update_or_create(
+        group=role, defaults={"per_adjustment": per_adjustment, "per_day": per_day}
+    )
     staff.groups.add(role)
     return staff
 

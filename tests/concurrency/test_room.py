@@ -196,7 +196,7 @@ def test_a_lower_limit_and_a_save_do_not_both_get_the_room_between(alice: User, 
 
     def lower() -> int | services.StorageLimitExceeded:
         try:
-            return services.change_limit(user=alice, limit_bytes=500).limit_bytes
+            return services.change_limit(user=alice, limit_bytes=500).storage.limit_bytes
         except services.StorageLimitExceeded as refusal:
             return refusal
 
@@ -225,7 +225,7 @@ def test_a_limit_that_goes_up_and_down_among_saves_and_deletes_is_never_passed(
 
     def work(index: int) -> Any:
         if index % 4 == 0:
-            return services.change_limit(user=alice, limit_bytes=2_000 + 500 * (index % 5)).limit_bytes
+            return services.change_limit(user=alice, limit_bytes=2_000 + 500 * (index % 5)).storage.limit_bytes
         if index % 4 == 1:
             return by_imagegene.delete(codes[index // 4 % 4]).status_code
         return by_penora.save("x" * 500).status_code

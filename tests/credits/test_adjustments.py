@@ -9,7 +9,9 @@ import pytest
 from django.contrib.auth.models import Group
 from django.db import IntegrityError, transaction
 
-from accounts.models import App, User
+from accounts import audit
+from accounts.models import App, AuditEntry, User
+from accounts.services import UserHasLeft, forget_user
 from credits import services
 from credits.models import Account, AdjustmentLimit, Grant, LedgerEntry
 from credits.queries import position_of
@@ -284,6 +286,199 @@ def test_of_several_roles_the_highest_counts(alice: User, clerk: User) -> None:
 def test_limits_that_cannot_be_are_refused_by_the_database(clock: Clock, per_adjustment: int, per_day: int) -> None:
     with pytest.raises(IntegrityError, match="adjustment"), transaction.atomic():
         role("impossible", per_adjustment, per_day)
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_nobody_but_a_superuser_adjusts_or_refunds_their_own_account(
+    clerk: User, boss: User, penora: App, sign: int
+) -> None:
+    adjust(clerk, 20, boss)
+    charge, _ = services.deduct(user=clerk, app=penora, amount=10, description="pages")
+    before = rows_of(clerk)
+
+    with pytest.raises(services.OwnAccount):
+        adjust(clerk, sign * 5, clerk, key="other")
+    with pytest.raises(services.NotAdjusted) as refusal:
+        services.adjust_many(users=[clerk], amount=sign, reason="why", actor=clerk, idempotency_key="k")
+    assert isinstance(refusal.value.why, services.OwnAccount)
+    with pytest.raises(services.OwnAccount):
+        services.refund(entry=charge, reason="why", actor=clerk)
+
+    assert rows_of(clerk) == before
+    adjust(boss, 5, boss)
+    assert AuditEntry.objects.get(subject=boss).details["own_account"] is True
+
+
+# --- what was looked at, and what is written down --------------------------------------------------------------------
+
+
+def test_each_is_in_the_audit_once_with_the_balance_before_and_after(alice: User, boss: User, clerk: User) -> None:
+    with audit.because("what somebody else has said"):
+        entry = adjust(alice, -20, boss, expires_at=None)
+    adjust(alice, -20, boss)
+    with pytest.raises(services.AdjustmentLimitExceeded):
+        adjust(alice, 21, clerk, key="other")
+
+    row = AuditEntry.objects.get()
+    assert (row.event, row.actor, row.subject, row.reason) == ("credits-adjusted", boss, alice, "A complaint")
+    assert row.details == {
+        "before": {"balance": 50},
+        "after": {"balance": 30},
+        "amount": -20,
+        "entry": str(entry.pk),
+    }
+
+
+def test_what_has_expired_meanwhile_is_not_the_actor_s_doing(clock: Clock, alice: User, boss: User) -> None:
+    lot(alice, 10, HOUR)
+    clock.passes(HOUR)
+    adjust(alice, 5, boss, expected_balance=50)
+
+    assert AuditEntry.objects.get().details["before"] == {"balance": 50}
+
+
+def test_a_balance_that_is_another_than_was_looked_at_is_left_alone(alice: User, boss: User, penora: App) -> None:
+    services.deduct(user=alice, app=penora, amount=1, description="meanwhile")
+    before = rows_of(alice)
+
+    for amount in (5, -5):
+        with pytest.raises(services.BalanceHasChanged) as refusal:
+            adjust(alice, amount, boss, expected_balance=50)
+        assert refusal.value.balance == 49
+    assert rows_of(alice) == before
+
+    first = adjust(alice, 5, boss, expected_balance=49)
+    assert adjust(alice, 5, boss, expected_balance=49) == first  # though the balance is 54 by now
+
+
+def test_a_balance_of_nothing_is_a_balance(alice: User, boss: User) -> None:
+    with pytest.raises(services.BalanceHasChanged):
+        adjust(alice, 5, boss, expected_balance=0)
+
+
+def test_who_has_left_is_not_adjusted(alice: User, boss: User) -> None:
+    adjust(alice, 5, boss)
+    forget_user(user=alice)
+    before = rows_of(alice)
+
+    for amount in (5, -5):
+        with pytest.raises(UserHasLeft):
+            adjust(alice, amount, boss, key="other")
+    assert adjust(alice, 5, boss).amount == 5  # that was before
+    assert rows_of(alice) == before
+
+
+def test_a_reason_has_no_nul(alice: User, boss: User) -> None:
+    with pytest.raises(services.ReasonNeeded):
+        adjust(alice, 5, boss, reason="a\0b")
+
+
+# --- many ------------------------------------------------------------------------------------------------------------
+
+
+def adjust_many(users: list[User], amount: int, actor: User, key: str = "key", **terms: Any) -> list[LedgerEntry]:
+    wanted = {"reason": "A complaint", "idempotency_key": key, **terms}
+    return services.adjust_many(users=users, amount=amount, actor=actor, **wanted)
+
+
+def test_many_get_the_same_and_each_has_a_row_in_the_audit(alice: User, bob: User, boss: User) -> None:
+    entries = adjust_many([bob, alice], 5, boss, expires_at=START + DAY)
+
+    assert [(entry.account_id, entry.amount, entry.balance_after) for entry in entries] == [
+        (alice.pk, 5, 55),
+        (bob.pk, 5, 55),
+    ]
+    assert Grant.objects.filter(expires_at=START + DAY).count() == 2
+    assert {row.subject for row in AuditEntry.objects.all()} == {alice, bob}
+    before = rows_of(alice), rows_of(bob)
+    assert adjust_many([alice, bob], 5, boss, expires_at=START + DAY) == entries
+    assert (rows_of(alice), rows_of(bob)) == before
+    assert AuditEntry.objects.count() == 2
+
+
+def test_because_of_one_of_many_nobody_is_adjusted(alice: User, bob: User, boss: User, penora: App) -> None:
+    services.deduct(user=bob, app=penora, amount=1, description="meanwhile")
+    before = rows_of(alice), rows_of(bob)
+    seen = {alice.pk: 50, bob.pk: 50}
+
+    for amount, terms, why in (
+        (-50, {}, services.InsufficientCredits),
+        (5, {"expected_balances": seen}, services.BalanceHasChanged),
+    ):
+        with pytest.raises(services.NotAdjusted) as refusal:
+            adjust_many([alice, bob], amount, boss, **terms)
+        assert (refusal.value.user, type(refusal.value.why)) == (bob, why)
+    forget_user(user=bob)
+    with pytest.raises(services.NotAdjusted) as refusal:
+        adjust_many([alice, bob], 5, boss)
+    assert isinstance(refusal.value.why, UserHasLeft)
+
+    assert (rows_of(alice), rows_of(bob)) == before
+    assert not AuditEntry.objects.exists()
+    adjust_many([alice], 5, boss, expected_balances=seen)
+
+
+def test_the_limit_at_a_time_is_each_one_s_and_that_of_the_day_is_all_of_theirs(clerk: User) -> None:
+    people = [make_user(f"person-{number}") for number in range(3)]
+
+    with pytest.raises(services.AdjustmentLimitExceeded):
+        adjust_many(people[:1], 21, clerk)
+    with pytest.raises(services.AdjustmentLimitExceeded) as refusal:
+        adjust_many(people, 17, clerk)
+    assert refusal.value.left_today == 50
+    assert services.adjusted_today(clerk) == 0
+
+    adjust_many(people, -16, clerk)
+    assert services.adjusted_today(clerk) == 48
+    with pytest.raises(services.AdjustmentLimitExceeded):
+        adjust_many(people, -1, clerk, key="other")
+
+
+def test_a_key_of_other_people_is_refused(alice: User, bob: User, boss: User) -> None:
+    carol = make_user("carol")
+    adjust_many([alice, bob], 5, boss)
+    before = [rows_of(user) for user in (alice, bob, carol)]
+
+    for people in ([alice], [alice, bob, carol], [carol, bob]):
+        with pytest.raises(services.AdjustmentKeyReused):
+            adjust_many(people, 5, boss)
+    with pytest.raises(services.NotAdjusted) as refusal:
+        adjust_many([alice, bob], 6, boss)
+    assert isinstance(refusal.value.why, services.AdjustmentKeyReused)
+
+    assert [rows_of(user) for user in (alice, bob, carol)] == before
+
+
+def test_nobody_too_many_and_one_twice_are_refused(alice: User, boss: User) -> None:
+    crowd = [User(pk=10_000 + number) for number in range(101)]
+    for people in ([], [alice, alice], crowd):
+        with pytest.raises(services.TooManyPeople):
+            adjust_many(people, 5, boss)
+
+    assert written(alice) == [("grant", 50, 50)]
+
+
+@pytest.mark.parametrize("terms", [{"amount": 0}, {"amount": 1_000_001}, {"reason": " "}, {"expires_at": START}])
+def test_what_is_wrong_for_all_is_no_one_s_fault(alice: User, bob: User, boss: User, terms: dict[str, Any]) -> None:
+    wanted: dict[str, Any] = {"amount": 5, **terms}
+    with pytest.raises((services.InvalidAmount, services.ReasonNeeded, services.InvalidGrant)):
+        adjust_many([alice, bob], actor=boss, **wanted)
+
+    assert written(alice) == written(bob) == [("grant", 50, 50)]
+
+
+def test_what_is_foreseen_is_what_is_done(alice: User, bob: User, boss: User, clerk: User, penora: App) -> None:
+    lot(alice, 10, HOUR)
+    services.reserve(user=bob, app=penora, amount=40, description="held")
+    for one in services.foresee(users=[bob, alice], amount=-10, actor=boss):
+        assert one.refusal is None
+        assert adjust(one.user, -10, boss).balance_after == one.balance_after
+    (too_much,) = services.foresee(users=[bob], amount=-1, actor=boss)
+    assert isinstance(too_much.refusal, services.InsufficientCredits)
+    (own,) = services.foresee(users=[clerk], amount=1, actor=clerk)
+    assert isinstance(own.refusal, services.OwnAccount)
+    with pytest.raises(services.AdjustmentLimitExceeded):
+        services.foresee(users=[alice, bob], amount=21, actor=clerk)
 
 
 # --- once a key ------------------------------------------------------------------------------------------------------

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from accounts.models import App, User
+from accounts.models import App, AuditEntry, User
+from accounts.services import UserHasLeft, forget_user
 from credits import services
 from credits.models import Account, Grant, LedgerEntry
 from credits.queries import position_of
@@ -56,6 +57,104 @@ def test_a_refund_by_staff_names_them_and_not_the_app(alice: User) -> None:
     entry, _, _ = services.refund(entry=spend(alice, 20), reason="A complaint", actor=staff)
 
     assert (entry.actor, entry.app) == (staff, None)
+
+
+@pytest.fixture
+def boss(clock: Clock) -> User:
+    return User.objects.create_superuser(user_id="boss", username="Boss", email="boss@example.com", password=None)
+
+
+def by_staff(entry: LedgerEntry, actor: User, key: str | None = "key", **terms: Any) -> tuple[LedgerEntry, int, int]:
+    wanted = {"reason": "A complaint", "idempotency_key": key, **terms}
+    return services.refund(entry=entry, actor=actor, **wanted)
+
+
+def test_a_refund_by_staff_is_in_the_audit_and_one_by_an_app_is_not(alice: User, boss: User) -> None:
+    charge = spend(alice, 20)
+    back(charge, 1)
+    assert not AuditEntry.objects.exists()
+
+    entry, _, _ = by_staff(charge, boss, amount=4)
+
+    row = AuditEntry.objects.get()
+    assert (row.event, row.actor, row.subject, row.reason) == ("credits-refunded", boss, alice, "A complaint")
+    assert row.details == {
+        "before": {"balance": 31},
+        "after": {"balance": 35},
+        "amount": 4,
+        "entry": str(entry.pk),
+        "transaction": str(charge.pk),
+    }
+
+
+@pytest.mark.parametrize("amount", [4, None])
+def test_the_same_key_again_is_the_same_refund(alice: User, boss: User, amount: int | None) -> None:
+    charge = spend(alice, 20)
+    entry, left, spendable = by_staff(charge, boss, amount=amount, expected_left=20)
+    before = rows_of(alice)
+
+    assert by_staff(charge, boss, amount=amount, expected_left=20) == (entry, left, spendable)
+
+    assert rows_of(alice) == before
+    assert entry.idempotency_key == "key"
+    assert AuditEntry.objects.count() == 1
+
+
+def test_the_same_key_for_something_else_is_refused(alice: User, boss: User) -> None:
+    other = User.objects.create_superuser(user_id="other", username="O", email="o@example.com", password=None)
+    first, second = spend(alice, 10), spend(alice, 10)
+    by_staff(first, boss, amount=4)
+    services.adjust(user=alice, amount=4, reason="A complaint", actor=boss, idempotency_key="adjusted")
+    before = rows_of(alice)
+
+    for entry, actor, terms in (
+        (second, boss, {"amount": 4}),
+        (first, other, {"amount": 4}),
+        (first, boss, {"amount": 5}),
+        (first, boss, {"amount": 4, "reason": "Another"}),
+        (first, boss, {"amount": 4, "key": "adjusted"}),
+    ):
+        with pytest.raises(services.AdjustmentKeyReused):
+            by_staff(entry, actor, **terms)
+    with pytest.raises(services.AdjustmentKeyReused):
+        services.adjust(user=alice, amount=4, reason="A complaint", actor=boss, idempotency_key="key")
+
+    assert rows_of(alice) == before
+
+
+def test_what_is_left_is_what_was_looked_at(alice: User, boss: User) -> None:
+    charge = spend(alice, 20)
+    back(charge, 5)
+    before = rows_of(alice)
+
+    for left in (20, 0):
+        with pytest.raises(services.LeftHasChanged) as refusal:
+            by_staff(charge, boss, amount=5, expected_left=left)
+        assert refusal.value.left == 15
+    assert rows_of(alice) == before
+    assert by_staff(charge, boss, amount=5, expected_left=15)[1] == 10
+
+
+def test_staff_give_nothing_back_to_who_has_left_and_say_why(alice: User, boss: User) -> None:
+    charge = spend(alice, 20)
+    for reason in ("", " ", "x" * 501, "\0"):
+        with pytest.raises(services.ReasonNeeded):
+            by_staff(charge, boss, reason=reason)
+    forget_user(user=alice)
+    with pytest.raises(UserHasLeft):
+        by_staff(charge, boss)
+
+    assert back(charge).amount == 20  # an app may: it undoes what it has done
+
+
+def test_only_staff_have_a_key(alice: User, boss: User) -> None:
+    charge = spend(alice, 20)
+
+    with pytest.raises(ValueError, match="Only a refund by staff"):
+        services.refund(entry=charge, reason="r", idempotency_key="key")
+    with pytest.raises(ValueError, match="1 to 255"):
+        by_staff(charge, boss, key="")
+    assert by_staff(charge, boss, key=None)[0].idempotency_key is None
 
 
 def test_parts_add_up_to_the_charge_and_no_further(alice: User) -> None:

@@ -129,6 +129,7 @@ def test_adding_a_client_changes_none_that_is_there(by_penora: RelyingParty, pen
             "client_type": "public",
             "redirect_uris": "https://evil.example/cb",
             "skip_authorization": "on",
+            "reason": "A try",
         },
     )
 
@@ -152,6 +153,7 @@ def test_only_a_superuser_makes_a_client_that_asks_nobody(penora: App) -> None:
             "client_type": "public",
             "redirect_uris": "https://penora.example/phone",
             "skip_authorization": "on",
+            "reason": "A try",
         },
     )
 

@@ -58,7 +58,7 @@ def add_app(service: Service, *, slug: str, name: str) -> None:
     admin = service.facts["admin"]
     page = staff.open(f"{service.url}/admin/accounts/app/add/")
     page = staff.press(page, "Sign in", username=admin["user_id"], password=admin["password"])
-    done: Any = staff.press(page, "Save", slug=slug, name=name)
+    done: Any = staff.press(page, "Save", slug=slug, name=name, reason="A third app")
     assert urlsplit(done.url).path == "/admin/accounts/app/", done.text
 
 

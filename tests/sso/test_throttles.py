@@ -25,10 +25,10 @@ from tests.sso.flow import (
     calls_api,
     userinfo,
 )
-from unified.throttles import BEGINNINGS, CODES, CREDENTIALS, PASSWORDS, TOKENS, Ceiling
+from unified.throttles import BEGINNINGS, CODES, CREDENTIALS, PASSWORDS, SECOND_FACTORS, TOKENS, Ceiling
 
 pytestmark = pytest.mark.django_db
-ALL = (PASSWORDS, BEGINNINGS, CREDENTIALS, TOKENS, CODES)
+ALL = (PASSWORDS, SECOND_FACTORS, BEGINNINGS, CREDENTIALS, TOKENS, CODES)
 
 
 @pytest.fixture(autouse=True)

@@ -223,7 +223,7 @@ def test_a_limit_that_covers_just_what_is_used_and_reserved_is_taken(alice: User
     assert (refusal.value.needed_bytes, refusal.value.limit_bytes) == (15, 14)
     assert rows_of(alice) == before
 
-    assert services.change_limit(user=alice, limit_bytes=15).available_bytes == 0
+    assert services.change_limit(user=alice, limit_bytes=15).storage.available_bytes == 0
     assert Storage.objects.get(user=alice).limit_bytes == 15
 
 
@@ -231,7 +231,7 @@ def test_what_is_over_does_not_stand_in_the_way_of_a_smaller_limit(alice: User) 
     reserve(alice, 100, HOUR)
     let_pass(2 * HOUR)
 
-    assert services.change_limit(user=alice, limit_bytes=0).available_bytes == 0
+    assert services.change_limit(user=alice, limit_bytes=0).storage.available_bytes == 0
 
 
 # --- together with a hold --------------------------------------------------------------------------------------------

@@ -4,14 +4,21 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.contrib.admin import AdminSite
+from django.contrib.admin import AdminSite, ModelAdmin
 from django.contrib.auth import update_session_auth_hash
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, URLResolver
 
 from accounts import services
 from accounts.models import User
+from unified.admin import dashboard, second_factor
 from unified.sso import pages
+
+# Not for anybody to edit, or even to see: who is who at the identity provider, the secrets of second factors, and what
+# the lock-out counts (`manage.py axes_reset_username` lets somebody try again).
+NOT_SHOWN = ("social_django", "otp_totp", "otp_static", "axes")
 
 
 class UnifiedAdminSite(AdminSite):
@@ -20,11 +27,21 @@ class UnifiedAdminSite(AdminSite):
     index_title = "Users, credits and storage"
     enable_nav_sidebar = False  # the tables need the width; the index is one click away
 
-    def register(self, model_or_iterable: Any, *args: Any, **options: Any) -> None:
-        """All but the links between people and the identity provider: who is who is not for anybody to edit."""
+    def register(self, model_or_iterable: Any, admin_class: type[ModelAdmin] | None = None, **options: Any) -> None:
+        """All but what is not for anybody to see, and Django's own pages for roles and people: ours ask why."""
         models = model_or_iterable if isinstance(model_or_iterable, (list, tuple)) else [model_or_iterable]
-        kept = [model for model in models if model._meta.app_label != "social_django"]
-        super().register(kept, *args, **options)
+        if admin_class is None or admin_class.__module__ != "django.contrib.auth.admin":
+            kept = [model for model in models if model._meta.app_label not in NOT_SHOWN]
+            super().register(kept, admin_class, **options)
+
+    def get_urls(self) -> list[URLPattern | URLResolver]:
+        from unified.admin.urls import urlpatterns
+
+        return [*urlpatterns, *super().get_urls()]
+
+    def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
+        """How the service is, for who may see it, above the list of models."""
+        return super().index(request, {**dashboard.figures(request), **(extra_context or {})})
 
     def password_change(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
         """One's own. It ends all that was open but this session, as a password that was lost has to."""
@@ -41,5 +58,13 @@ class UnifiedAdminSite(AdminSite):
                 update_session_auth_hash(request, user)
         return response
 
+    def has_permission(self, request: HttpRequest) -> bool:
+        """Asked before every page of the admin."""
+        return super().has_permission(request) and not second_factor.is_missing(request)
+
     def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        """Where whoever may not see a page is sent. Who is signed in, but for the second factor, is asked for that."""
+        is_signed_in = super().has_permission(request) and pages.SIGN_IN_ANEW not in request.session
+        if is_signed_in and second_factor.is_missing(request):
+            return second_factor.asked_for(request)
         return pages.sign_in(request, for_staff=True)

@@ -5,11 +5,13 @@ Around every request: an id that the log, the answer and the caller share; and t
 
 from __future__ import annotations
 
+import json
 import logging
 import re
 import time
 import uuid
 from collections.abc import Callable
+from typing import Any
 
 from django.conf import settings
 from django.http import HttpRequest
@@ -17,8 +19,9 @@ from django.http.response import HttpResponseBase
 
 from accounts import audit
 from unified.api.authentication import QUICKSTART
-from unified.api.errors import ApiError, body_too_large, envelope, internal_error
+from unified.api.errors import ERRORS, ApiError, body_too_large, envelope, internal_error
 from unified.callers import address_of
+from unified.figures import failures
 from unified.logs import current_request_id
 
 logger = logging.getLogger("unified.requests")
@@ -63,7 +66,7 @@ class RequestIdMiddleware:
 
 
 class ApiEnvelopeMiddleware:
-    """Turns any failure under `/api/` that is not in the contract's form yet into it."""
+    """Turns any failure under `/api/` that is not in the contract's form yet into it, and counts all of them."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
         self.get_response = get_response
@@ -71,6 +74,16 @@ class ApiEnvelopeMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         if not f"{request.path}/".startswith("/api/"):
             return self.get_response(request)
+        response = self._answered(request)
+        if response.status_code >= 400:
+            caller = getattr(request, "unified_caller", None)
+            app = caller.app if caller else None
+            failures.count(app_id=app.pk if app else None, code=_code_of(response))
+        if response.status_code != 503:  # the database would hardly take it
+            failures.write_if_due()
+        return response
+
+    def _answered(self, request: HttpRequest) -> HttpResponseBase:
         if settings.SECURE_SSL_REDIRECT and not request.is_secure():
             return envelope(ApiError("permission_denied", "Use https: a key that was sent in the clear is no secret."))
         response = self.get_response(request)
@@ -82,6 +95,15 @@ class ApiEnvelopeMiddleware:
         if "Allow" in response.headers:
             replacement["Allow"] = response.headers["Allow"]
         return replacement
+
+
+def _code_of(response: Any) -> str:
+    """Read from the answer itself, which has one form wherever it was made; also one that an earlier call was given."""
+    try:
+        code = json.loads(response.content)["code"]
+    except (AttributeError, ValueError, TypeError, KeyError):
+        code = None
+    return code if isinstance(code, str) and code in ERRORS else "unknown"
 
 
 def _error_for(status: int, request: HttpRequest) -> ApiError:

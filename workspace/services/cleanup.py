@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
 from django.db import models, transaction
 from django.db.models.functions import Now
 
-from accounts.models import App, User
+from accounts import audit
+from accounts.models import App, AuditEntry, User
 from workspace.codes import fold
 from workspace.models import Project, Storage
 from workspace.queries import storage_of
 from workspace.services.projects import ProjectNotFound
-from workspace.services.room import locked_storage
-from workspace.services.trash import move_to_trash
+from workspace.services.room import Change, NotAsShown, locked_storage, over_the_bounds, removed_in_words
+from workspace.services.trash import move_to_trash, restore_project
 
 
 class Strategy(models.TextChoices):
@@ -30,6 +31,15 @@ class NotEnoughToRemove(Exception):
         super().__init__(f"{wanted_bytes} bytes wanted, {freeable_bytes} can be freed")
         self.wanted_bytes = wanted_bytes
         self.freeable_bytes = freeable_bytes
+
+
+class ShownHasChanged(NotAsShown):
+    """Of the projects that were shown, some have gone meanwhile, or are not what they were: their codes."""
+
+    def __init__(self, *, gone: Collection[str] = (), changed: Collection[str] = ()) -> None:
+        super().__init__(f"gone: {', '.join(gone)}; changed: {', '.join(changed)}")
+        self.gone = gone
+        self.changed = changed
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +86,73 @@ def clean_up(*, user: User, wanted: Cleanup) -> CleanupOutcome:
     if chosen:
         move_to_trash(storage, chosen)
     return CleanupOutcome(chosen, _sum(chosen), enough, storage)
+
+
+def trash_lost_to(outcome: CleanupOutcome) -> list[Project]:
+    """What a trial's outcome would push out of the trash, for good."""
+    return over_the_bounds(outcome.storage, coming=Change(outcome.freed_bytes, len(outcome.removed)))
+
+
+@transaction.atomic
+def clean_up_as_shown(
+    *, user: User, actor: User, shown: Mapping[str, int], lost: Collection[str] = ()
+) -> CleanupOutcome:
+    """
+    Puts into the trash what the actor was shown and has confirmed: the projects with these codes, at these versions,
+    and no others; `lost` are the codes of what the trash loses for it. It goes into the audit.
+
+    Raises ShownHasChanged if any of them is not there as it was shown; then nothing is removed. Locks: the storage row.
+    """
+    storage = locked_storage(user)
+    found = Project.objects.kept().filter(user=user, code__in=list(shown)).select_related("app").defer("metadata")
+    chosen = list(found.order_by("updated_at", "id"))
+    versions = {project.code: project.version for project in chosen}
+    gone = [code for code in shown if code not in versions]
+    changed = [code for code, version in versions.items() if version != shown[code]]
+    losing = over_the_bounds(storage, coming=Change(_sum(chosen), len(chosen)))
+    if gone or changed or {project.code for project in losing} != set(lost):
+        raise ShownHasChanged(gone=gone, changed=changed)
+    before = {"used_bytes": storage.used_bytes, "project_count": storage.project_count}
+    if chosen:
+        move_to_trash(storage, chosen)
+        audit.record(
+            AuditEntry.Event.CLEANED_UP,
+            actor=actor,
+            subject=user,
+            codes=[project.code for project in chosen],
+            freed_bytes=_sum(chosen),
+            before=before,
+            after={"used_bytes": storage.used_bytes, "project_count": storage.project_count},
+            **removed_in_words(losing),
+        )
+    return CleanupOutcome(chosen, _sum(chosen), True, storage)
+
+
+@transaction.atomic
+def restore_projects(*, user: User, actor: User, codes: Collection[str]) -> list[Project]:
+    """
+    Takes these projects out of the trash on the person's behalf, all or none; those that were in it. It goes into the
+    audit, if there was any. Raises as `restore_project` does. Locks: the storage row.
+    """
+    before = locked_storage(user)
+    trash = Project.objects.in_trash().filter(user=user, code__in=codes)
+    in_trash = set(trash.values_list("code", flat=True))
+    after, restored = before, []
+    for code in codes:
+        project, after = restore_project(user=user, code=code)
+        if project.code in in_trash:
+            restored.append(project)
+    if restored:
+        audit.record(
+            AuditEntry.Event.CHANGED,
+            actor=actor,
+            subject=user,
+            what="workspace.project",
+            restored=[project.code for project in restored],
+            before={"used_bytes": before.used_bytes, "project_count": before.project_count},
+            after={"used_bytes": after.used_bytes, "project_count": after.project_count},
+        )
+    return restored
 
 
 def _choose(user: User, wanted: Cleanup) -> tuple[list[Project], bool]:

@@ -6,8 +6,9 @@ Room: who has how much, what is kept free, and what is counted. Every other deed
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from django.conf import settings
@@ -15,7 +16,8 @@ from django.db import transaction
 from django.db.models import F, QuerySet
 from django.db.models.functions import Now
 
-from accounts.models import App, User
+from accounts import audit
+from accounts.models import App, AuditEntry, User
 from accounts.services import require_present
 from workspace.models import WARNING_PERCENTS, AppStorage, Project, Reservation, Storage, StorageWarning
 
@@ -32,11 +34,34 @@ class StorageLimitExceeded(Exception):
         self.limit_bytes = limit_bytes
 
 
+class OwnRoom(Exception):
+    """Nobody but a superuser gives themselves another limit: it takes somebody else."""
+
+
+class NotAsShown(Exception):
+    """What would come of it is no longer what the actor was shown before they confirmed it."""
+
+
 class Change(NamedTuple):
     """By how much a counter moves."""
 
     size_bytes: int = 0
     projects: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class LimitChange:
+    """What another limit comes to. How much is used is no part of its `mark`: the person may be at work."""
+
+    storage: Storage  # with the new limit
+    before_bytes: int
+    removed: list[Project]  # from the trash and for good, as it never holds more than the limit
+
+    @property
+    def mark(self) -> str:
+        """Whoever is shown the same, is shown the same mark."""
+        codes = sorted(project.code for project in self.removed)
+        return " ".join([str(self.before_bytes), str(self.storage.limit_bytes), *codes])
 
 
 def open_storage(*, user: User) -> Storage:
@@ -46,20 +71,47 @@ def open_storage(*, user: User) -> Storage:
 
 
 @transaction.atomic
-def change_limit(*, user: User, limit_bytes: int) -> Storage:
+def change_limit(
+    *, user: User, limit_bytes: int, actor: User | None = None, as_shown: str | None = None
+) -> LimitChange:
     """
-    Gives the person `limit_bytes` of room. Raises StorageLimitExceeded if they use or have reserved more; then nothing
-    is written. Locks: the storage row.
+    Gives the person `limit_bytes` of room, until their plan is changed; with `actor`, who has done it goes into the
+    audit. With `as_shown`, the mark that `try_change_limit` gave, only if that is still what comes of it.
+
+    Raises OwnRoom, NotAsShown, and StorageLimitExceeded if they use or have reserved more; then nothing is written.
+    Locks: the storage row.
     """
+    if actor is not None and actor.pk == user.pk and not actor.is_superuser:
+        raise OwnRoom
     storage = locked_storage(user)
     taken = storage.used_bytes + storage.reserved_bytes
     if taken > limit_bytes:
         raise StorageLimitExceeded(needed_bytes=taken, available_bytes=limit_bytes, limit_bytes=limit_bytes)
+    before_bytes = storage.limit_bytes
     storage.limit_bytes = limit_bytes
     storage.save(update_fields=["limit_bytes"])
     count(storage, {})  # a lower limit may reach a mark
-    bound_trash(storage)
-    return storage
+    change = LimitChange(storage, before_bytes, bound_trash(storage))
+    if as_shown is not None and change.mark != as_shown:
+        raise NotAsShown
+    if actor is not None and limit_bytes != before_bytes:
+        audit.record(
+            AuditEntry.Event.LIMIT_CHANGED,
+            actor=actor,
+            subject=user,
+            before={"limit_bytes": before_bytes},
+            after={"limit_bytes": limit_bytes},
+            **removed_in_words(change.removed),
+        )
+    return change
+
+
+@transaction.atomic
+def try_change_limit(*, user: User, limit_bytes: int) -> LimitChange:
+    """What `change_limit` would come to now: it is done, and undone. Raises StorageLimitExceeded. Locks as it does."""
+    change = change_limit(user=user, limit_bytes=limit_bytes)
+    transaction.set_rollback(True)
+    return change
 
 
 @transaction.atomic
@@ -155,21 +207,40 @@ def count(storage: Storage, by_app: Mapping[int, Change], *, trash: Change | Non
             )
 
 
-def bound_trash(storage: Storage) -> None:
-    """Removes the longest deleted until the trash is within its bounds. `storage` must be locked by the caller."""
-    too_many = storage.trash_count - settings.MAX_PROJECTS_PER_USER
-    too_large = storage.trash_bytes - storage.limit_bytes
+def bound_trash(storage: Storage) -> list[Project]:
+    """
+    Removes the longest deleted until the trash is within its bounds; which those were. `storage` must be locked by the
+    caller.
+    """
+    over = over_the_bounds(storage)
+    remove_for_good(storage, over)
+    return over
+
+
+def over_the_bounds(storage: Storage, *, coming: Change | None = None) -> list[Project]:
+    """
+    What the trash cannot hold any longer, with what is `coming` into it: the longest deleted. Exactly so only under the
+    lock. No query where there is room, else one.
+    """
+    size_bytes, number = coming or Change()
+    too_many = storage.trash_count + number - settings.MAX_PROJECTS_PER_USER
+    too_large = storage.trash_bytes + size_bytes - storage.limit_bytes
+    over: list[Project] = []
     if too_many <= 0 and too_large <= 0:
-        return
+        return over
     oldest = Project.objects.filter(user=storage.user_id).exclude(deleted_at=None).order_by("deleted_at", "id")
-    over = []
-    for project in oldest.only("id", "size_bytes"):
+    for project in oldest.only("id", "code", "size_bytes"):
         if too_many <= 0 and too_large <= 0:
             break
         over.append(project)
         too_many -= 1
         too_large -= project.size_bytes
-    remove_for_good(storage, over)
+    return over
+
+
+def removed_in_words(removed: Collection[Project]) -> dict[str, Any]:
+    """For the audit: what the trash has lost with a deed, if it has lost anything."""
+    return {"removed_for_good": [project.code for project in removed]} if removed else {}
 
 
 def remove_for_good(storage: Storage, projects: Collection[Project]) -> Change:

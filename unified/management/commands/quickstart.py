@@ -25,6 +25,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import OperationalError, connections
 
 from unified import seed
+from unified.figures import rollups
 
 HOST = "127.0.0.1"
 START_SECONDS = 60
@@ -68,6 +69,7 @@ class Command(BaseCommand):
             call_command("migrate", verbosity=0, interactive=False)
             seed.seed_registry()
             seed.seed_demo()
+            rollups.roll_up()
             return self._facts(port)
         except OperationalError as trouble:
             raise CommandError(f"The database cannot be used: {str(trouble).strip()}") from None

@@ -6,6 +6,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from accounts import audit
 from accounts.models import Plan
 from accounts.queries import find_user
 from accounts.services import UserHasLeft
@@ -20,6 +21,7 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("user_id")
         parser.add_argument("plan", help="slug, such as plus")
+        parser.add_argument("--reason", default="", help="why; it stays in the audit")
 
     def handle(self, *args: Any, **options: Any) -> None:
         user = find_user(options["user_id"])
@@ -30,7 +32,8 @@ class Command(BaseCommand):
             known = ", ".join(Plan.objects.values_list("slug", flat=True))
             raise CommandError(f"There is no plan '{options['plan']}'; there are {known}.")
         try:
-            member = services.change_plan(user=user, plan=plan)
+            with audit.because(options["reason"]):
+                member = services.change_plan(user=user, plan=plan)
         except StorageLimitExceeded as refusal:
             raise CommandError(
                 f"They keep or have reserved {megabytes_text(refusal.needed_bytes)} MB, and the plan has room for"

@@ -22,6 +22,7 @@ from accounts.models import User
 from credits import services as credits
 from unified.api.figures import plural
 from unified.api.models import IdempotencyRecord
+from unified.figures import rollups
 from workspace import services as workspace
 
 BATCH_OF_USERS = 500  # found by one statement
@@ -32,9 +33,9 @@ logger = logging.getLogger("unified.sweep")
 
 class Command(BaseCommand):
     help = (
-        "Enters what has expired, ends holds whose time is over, gives plans' monthly credits, and removes old trash,"
-        " old idempotency keys, and what is left of ended sign-ins. Safe at any time, in any number, beside traffic."
-        " Exit status 1 if anything was left undone."
+        "Enters what has expired, ends holds whose time is over, gives plans' monthly credits, removes old trash,"
+        " old idempotency keys, and what is left of ended sign-ins, and counts the figures of the staff's front page."
+        " Safe at any time, in any number, beside traffic. Exit status 1 if anything was left undone."
     )
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -43,8 +44,11 @@ class Command(BaseCommand):
         freed = self._each(workspace.users_with_due_room, workspace.release_due_room)
         purged = self._each(workspace.users_with_due_trash, workspace.purge_due_trash)
         given = self._each(credits.users_to_give_plan_credits, credits.grant_plan_credits)
+        self.failed += credits.run_files()
         removed = _remove_old_keys()
         accounts.sweep_sign_ins()
+        rollups.forget_old_verifications()
+        self._count()
         self.stdout.write(
             f"{plural(settled, 'account')} settled, {plural(freed, 'workspace')} freed of reservations and "
             f"{purged} of old trash, "
@@ -53,6 +57,14 @@ class Command(BaseCommand):
         if self.failed:
             self.stderr.write(f"{self.failed} left undone; see the log.")
             sys.exit(1)
+
+    def _count(self) -> None:
+        """Last, so that the figures are of what has just been tidied up."""
+        try:
+            rollups.roll_up()
+        except Exception:
+            logger.exception("the figures could not be counted")
+            self.failed += 1
 
     def _each(self, find: Callable[..., list[User]], tidy: Callable[..., object]) -> int:
         """How many of those that `find` finds `tidy` had something to do for. One that fails does not stop the rest."""

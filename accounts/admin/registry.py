@@ -1,4 +1,4 @@
-"""Users, apps, keys and plans for staff. A key's text is shown once, right after it was made."""
+"""Plans, apps, and what apps come with: keys and OpenID Connect clients. A secret is shown once, when it is made."""
 
 from __future__ import annotations
 
@@ -6,12 +6,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
-from django import forms
 from django.contrib import admin, messages
-from django.contrib.admin.utils import unquote
-from django.contrib.auth import update_session_auth_hash
-from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
-from django.core.exceptions import PermissionDenied
 from django.db import models, transaction
 from django.db.models import QuerySet
 from django.template.defaultfilters import filesizeformat
@@ -19,114 +14,12 @@ from django.template.response import TemplateResponse
 from django.utils import timezone
 
 from accounts import services
-from accounts.models import App, AppKey, AuditEntry, Client, Plan, SpentCode, User
-
-RIGHTS = ("is_staff", "is_superuser", "groups", "user_permissions")
-
-
-class ReadOnlyAdmin(admin.ModelAdmin):
-    """For what only the services may change: look, but do not touch. Refused whatever the permissions say."""
-
-    actions = None
-
-    def get_readonly_fields(self, request: Any, obj: Any = None) -> list[str]:
-        """Every column, also those that no form would have."""
-        return [field.name for field in self.model._meta.concrete_fields if field.name not in (self.exclude or ())]
-
-    def has_add_permission(self, request: Any) -> bool:
-        return False
-
-    def has_change_permission(self, request: Any, obj: Any = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: Any, obj: Any = None) -> bool:
-        return False
-
-
-@admin.register(User)
-class UserAdmin(DjangoUserAdmin):
-    list_display = ("user_id", "username", "email", "plan", "is_active", "is_staff", "date_joined")
-    list_filter = ("is_active", "is_staff", "plan", "date_joined")
-    list_select_related = ("plan",)
-    search_fields = ("user_id", "username", "email")
-    search_help_text = "User id, name or e-mail"
-    ordering = ("-id",)
-    readonly_fields = ("date_joined", "last_login")
-    actions = ("cut_off",)
-    fieldsets = (
-        (None, {"fields": ("user_id", "username", "email", "plan", "date_joined", "last_login")}),
-        ("Access", {"fields": ("password", "is_active", "is_staff", "is_superuser", "groups", "user_permissions")}),
-    )
-
-    def get_readonly_fields(self, request: Any, obj: User | None = None) -> Any:
-        # The id is who the person is: keys, tokens and the identity provider all name it.
-        fields = (*self.readonly_fields, "user_id", "plan")
-        return fields if request.user.is_superuser else (*fields, *RIGHTS)
-
-    @transaction.atomic
-    def save_model(self, request: Any, obj: User, form: Any, change: bool) -> None:
-        # Only what the form has changed: the whole row would put back, as it was when it was read, what has meanwhile
-        # ended the person's sessions. Whether they are active the service writes, with all that goes with it.
-        changed = [field.name for field in User._meta.concrete_fields if field.name in form.changed_data]
-        obj.save(update_fields=[name for name in changed if name != "is_active"])
-        if "is_active" in changed:
-            services.set_active(user=obj, is_active=obj.is_active, actor=request.user)
-
-    @transaction.atomic
-    def save_related(self, request: Any, form: Any, formsets: Any, change: bool) -> None:
-        before = {name: _told(form.initial[name]) for name in RIGHTS if name in form.changed_data}
-        super().save_related(request, form, formsets, change)
-        after = {name: _told(form.cleaned_data[name]) for name in before}
-        services.note_access_change(user=form.instance, actor=request.user, before=before, after=after)
-
-    @transaction.atomic
-    def user_change_password(self, request: Any, id: str, form_url: str = "") -> Any:
-        """
-        A password that is set is a way in like any other: it is written down, and ends all that was open. Only for
-        superusers: whoever sets somebody's password can be them.
-        """
-        if not request.user.is_superuser:
-            raise PermissionDenied
-        before = self.get_object(request, unquote(id))
-        response = super().user_change_password(request, id, form_url)
-        after = self.get_object(request, unquote(id))
-        if before is not None and after is not None and before.password != after.password:
-            services.note_access_change(
-                user=after,
-                actor=request.user,
-                before={"password": "one" if before.has_usable_password() else "none"},
-                after={"password": "another" if after.has_usable_password() else "none"},
-            )
-            services.cut_off(user=after, actor=request.user)
-            if after.pk == request.user.pk:  # whoever changes their own stays signed in, here
-                after.refresh_from_db()
-                update_session_auth_hash(request, after)
-        return response
-
-    @admin.action(description="Sign out everywhere", permissions=["change"])
-    def cut_off(self, request: Any, queryset: QuerySet[User]) -> None:
-        for user in queryset:
-            if not self.has_change_permission(request, user):
-                messages.error(request, f"{user} is a superuser; only another one can sign them out.")
-                continue
-            services.cut_off(user=user, actor=request.user)
-            self.log_change(request, user, "Signed out everywhere.")
-            messages.success(request, f"{user} is signed out everywhere.")
-
-    def has_add_permission(self, request: Any) -> bool:
-        return False  # people join through the API, staff through 'manage.py createsuperuser'
-
-    def has_change_permission(self, request: Any, obj: User | None = None) -> bool:
-        if obj is not None and obj.is_superuser and not request.user.is_superuser:
-            return False  # their password would be a way to their rights
-        return super().has_change_permission(request, obj)
-
-    def has_delete_permission(self, request: Any, obj: User | None = None) -> bool:
-        return False  # people are deactivated; their history stays
+from accounts.admin.base import AuditedAdmin, ReasonForm
+from accounts.models import App, AppKey, AuditEntry, Client, Plan
 
 
 @admin.register(Plan)
-class PlanAdmin(admin.ModelAdmin):
+class PlanAdmin(AuditedAdmin):
     list_display = ("name", "slug", "rank", "storage_limit", "monthly_credits", "is_default", "is_offered")
     actions = ("make_default",)
 
@@ -143,16 +36,22 @@ class PlanAdmin(admin.ModelAdmin):
         if queryset.count() != 1:
             messages.error(request, "Choose one plan.")
             return
-        plan = services.make_default_plan(slug=queryset.get().slug)
-        self.log_change(request, plan, "Made the default.")
+        before = Plan.objects.filter(is_default=True).first()
+        with transaction.atomic():
+            plan = services.make_default_plan(slug=queryset.get().slug)
+            self.record(
+                request,
+                AuditEntry.Event.CHANGED,
+                plan,
+                before={"default plan": before.slug if before else None},
+                after={"default plan": plan.slug},
+            )
+            self.log_change(request, plan, "Made the default.")
         messages.success(request, f"New people start on {plan.name}.")
-
-    def has_delete_permission(self, request: Any, obj: Plan | None = None) -> bool:
-        return False  # withdraw it by no longer offering it
 
 
 @admin.register(App)
-class AppAdmin(admin.ModelAdmin):
+class AppAdmin(AuditedAdmin):
     list_display = ("name", "slug", "colour", "home_url", "is_active", "created_at")
     formfield_overrides = {models.URLField: {"assume_scheme": "https"}}  # noqa: RUF012  as Django declares it
     readonly_fields = ("created_at",)
@@ -160,12 +59,10 @@ class AppAdmin(admin.ModelAdmin):
     def get_readonly_fields(self, request: Any, obj: App | None = None) -> Any:
         return (*self.readonly_fields, "slug") if obj else self.readonly_fields
 
-    def has_delete_permission(self, request: Any, obj: App | None = None) -> bool:
-        return False  # its projects and entries stay; switch it off instead
-
 
 @admin.register(AppKey)
-class AppKeyAdmin(admin.ModelAdmin):
+class AppKeyAdmin(AuditedAdmin):
+    services_record = True
     list_display = ("key_id", "app", "label", "scopes", "state", "created_at", "expires_at", "last_used_at")
     list_filter = ("app", "mode")
     list_select_related = ("app", "replaced_by")
@@ -180,9 +77,6 @@ class AppKeyAdmin(admin.ModelAdmin):
     def has_change_permission(self, request: Any, obj: AppKey | None = None) -> bool:
         # The list and its actions need the permission; a single key is only ever made, rotated or revoked.
         return obj is None and super().has_change_permission(request)
-
-    def has_delete_permission(self, request: Any, obj: AppKey | None = None) -> bool:
-        return False
 
     @transaction.atomic
     def save_model(self, request: Any, obj: AppKey, form: Any, change: bool) -> None:
@@ -226,7 +120,7 @@ class AppKeyAdmin(admin.ModelAdmin):
         return TemplateResponse(request, "admin/accounts/appkey/shown_once.html", context)
 
 
-class ClientForm(forms.ModelForm):
+class ClientForm(ReasonForm):
     def clean(self) -> dict[str, Any]:
         """The name is the app's, if none is given: before it is asked whether there is one of that name."""
         cleaned: dict[str, Any] = super().clean() or {}
@@ -235,9 +129,10 @@ class ClientForm(forms.ModelForm):
         return cleaned
 
 
-class ClientAdmin(admin.ModelAdmin):
-    """Registered by the library whose model it is, as the settings tell it to (so are the four below)."""
+class ClientAdmin(AuditedAdmin):
+    """Registered by the library whose model it is, as the settings tell it to (so are those of tokens)."""
 
+    services_record = True
     form = ClientForm
     list_display = ("name", "app", "client_id", "client_type", "skip_authorization", "created")
     list_filter = ("app", "client_type", "skip_authorization")
@@ -315,53 +210,9 @@ class ClientAdmin(admin.ModelAdmin):
         request.made_secrets = made
         return self._shown_once(request)
 
-    def has_delete_permission(self, request: Any, obj: Client | None = None) -> bool:
-        return False  # take away its addresses, or switch the app off: its tokens and its history name it
-
     def _shown_once(self, request: Any) -> Any | None:
         """The page with new secrets, if there are any: the answer itself, and nowhere else."""
         if not request.made_secrets:
             return None
         context = {**self.admin_site.each_context(request), "title": "New secret", "made": request.made_secrets}
         return TemplateResponse(request, "admin/accounts/client/shown_once.html", context)
-
-
-@admin.register(AuditEntry)
-class AuditEntryAdmin(ReadOnlyAdmin):
-    list_display = ("created_at", "event", "actor", "subject", "app", "ip", "request_id")
-    list_filter = ("event", "app", "created_at")
-    list_select_related = ("actor", "subject", "app")
-    search_fields = ("subject__user_id", "actor__user_id", "request_id", "details")
-    search_help_text = "User id, request id, or anything in the details"
-    show_full_result_count = False
-
-
-@admin.register(SpentCode)
-class SpentCodeAdmin(ReadOnlyAdmin):
-    list_display = ("client", "token_family", "created_at")
-    list_select_related = ("client",)
-    exclude = ("digest",)
-
-
-class TokenAdmin(ReadOnlyAdmin):
-    """Who holds what until when. The tokens themselves are kept by their digest alone, and not shown."""
-
-    list_display: tuple[str, ...] = ("id", "user", "application", "scope", "created", "expires")
-    list_select_related = ("user", "application")
-    search_fields = ("user__user_id",)
-    search_help_text = "User id"
-    exclude = ("token", "token_checksum")
-    show_full_result_count = False
-
-
-class RefreshTokenAdmin(TokenAdmin):
-    list_display = ("id", "user", "application", "created", "revoked")
-
-
-class GrantAdmin(TokenAdmin):
-    exclude = ("code", "code_challenge")
-
-
-def _told(value: Any) -> Any:
-    """A right as the audit has it: names for groups and permissions."""
-    return value if isinstance(value, bool) else sorted(str(item) for item in value)
