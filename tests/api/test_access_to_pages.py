@@ -307,7 +307,7 @@ def test_a_member_of_staff_without_permissions_sees_and_changes_nothing(
 ) -> None:
     for route, path in admin_paths(world).items():
         for method in ("GET", "POST"):
-            if route in ("admin/login/", "admin/logout/"):
+            if route in ("admin/login/", "admin/logout/", "admin/second-factor/"):  # one's own
                 continue
             writes.since()
             answer = visitors["a clerk"].ask(method, path, {}, {} if method == "POST" else None)
@@ -324,10 +324,10 @@ def test_a_superuser_gets_into_every_page_of_the_admin(world: World, visitors: d
     """Else the two tests above would prove nothing."""
     opened = 0
     for route, path in admin_paths(world).items():
-        if route == "admin/logout/":
+        if route in ("admin/logout/", "admin/second-factor/"):
             continue
         answer = visitors["staff"].ask("GET", path)
         assert "/login/" not in answer.headers.get("Location", ""), path
-        assert answer.status_code in (200, 302, 403, 404), path
+        assert answer.status_code in (200, 302, 400, 403, 404, 405), path
         opened += answer.status_code == 200
     assert opened > 60

@@ -359,7 +359,10 @@ def test_beside_traffic_nothing_is_lost_or_counted_twice(history: None) -> None:
 def test_what_takes_too_long_changes_nothing(history: None) -> None:
     roll_up()
     before = credit_days(), list(ServiceDay.objects.values())
-    with held("LOCK TABLE figures_lastactive IN ACCESS EXCLUSIVE MODE"), pytest.raises(OperationalError):
+    with (
+        held("LOCK TABLE figures_lastactive IN ACCESS EXCLUSIVE MODE"),
+        pytest.raises(OperationalError, match="statement timeout"),
+    ):
         roll_up(at_most_ms=200)
 
     assert (credit_days(), list(ServiceDay.objects.values())) == before

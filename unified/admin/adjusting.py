@@ -50,14 +50,14 @@ class Allowance:
     refusal: str = ""
 
 
-@either
 @staff_page(*ADJUST)
+@either
 def adjust(request: HttpRequest, pk: int) -> HttpResponseBase:
     return _adjusting(request, [person_or_404(pk)])
 
 
-@either
 @staff_page(*ADJUST)
+@either
 def adjust_many(request: HttpRequest) -> HttpResponseBase:
     """The same for everybody in `?people=1,2,3`: row ids, as the list of people sends them here."""
     ids = numbers(request.GET.get("people", ""))
@@ -173,8 +173,8 @@ def _done(amount: int, size: int, *, many: bool, words: tuple[str, str]) -> str:
 # --- Refunds ---------------------------------------------------------------------------------------------------------
 
 
-@either
 @staff_page(*REFUND)
+@either
 def refund(request: HttpRequest, pk: UUID) -> HttpResponseBase:
     entry = get_object_or_404(LedgerEntry.objects.select_related("account__user", "app", "operation"), pk=pk)
     actor: Any = request.user

@@ -39,8 +39,8 @@ MOST_SHOWN = 200_000  # characters of a text; the file has all of it
 FIRST = ("prompt", "negative_prompt", "model")
 
 
-@require_http_methods(["GET", "HEAD", "POST"])
 @staff_page(*INSPECT)
+@require_http_methods(["GET", "HEAD", "POST"])
 def inspect(request: HttpRequest, pk: int) -> HttpResponseBase:
     form = OpenForm(request.POST or None)
     if not form.is_valid():

@@ -40,14 +40,14 @@ class SignOutForm(forms.Form):
     )
 
 
-@require_safe
 @staff_page("accounts.view_user")
+@require_safe
 def person(request: HttpRequest, pk: int) -> HttpResponseBase:
     return _page(request, _member(pk), SignOutForm())
 
 
-@require_POST
 @staff_page("accounts.view_user", "accounts.change_user")
+@require_POST
 def sign_out(request: HttpRequest, pk: int) -> HttpResponseBase:
     """Ends every session and token of the person, wherever it is."""
     member = _member(pk)
@@ -62,8 +62,8 @@ def sign_out(request: HttpRequest, pk: int) -> HttpResponseBase:
     return HttpResponseRedirect(reverse("admin:person", args=[member.pk]))
 
 
-@require_safe
 @staff_page("accounts.view_user")
+@require_safe
 def find(request: HttpRequest) -> HttpResponseBase:
     """To the one person whom the text names; to the list of them, if there are several."""
     text = request.GET.get("q", "").strip()

@@ -57,8 +57,8 @@ either = require_http_methods(["GET", "HEAD", "POST"])
 # --- The plan --------------------------------------------------------------------------------------------------------
 
 
-@either
 @staff_page(*PLAN)
+@either
 def change_plan(request: HttpRequest, pk: int) -> HttpResponseBase:
     member, actor = person_or_404(pk), _actor(request)
     form = PlanForm(request.POST or None)
@@ -110,8 +110,8 @@ def _is_on(member: User, plan_id: int) -> bool:
 # --- The limit -------------------------------------------------------------------------------------------------------
 
 
-@either
 @staff_page(*LIMIT)
+@either
 def change_limit(request: HttpRequest, pk: int) -> HttpResponseBase:
     member, actor = person_or_404(pk), _actor(request)
     blocked = storage_blocked(member) or _own(member, actor)
@@ -160,8 +160,8 @@ def change_limit(request: HttpRequest, pk: int) -> HttpResponseBase:
 # --- Clean-up --------------------------------------------------------------------------------------------------------
 
 
-@either
 @staff_page(*CLEAN_UP)
+@either
 def clean_up(request: HttpRequest, pk: int) -> HttpResponseBase:
     member = person_or_404(pk)
     blocked, notice, outcome = storage_blocked(member), "", None
@@ -245,8 +245,8 @@ def _asked_for(request: HttpRequest) -> dict[str, str]:
 # --- Back from the trash ---------------------------------------------------------------------------------------------
 
 
-@either
 @staff_page(*CLEAN_UP)
+@either
 def restore(request: HttpRequest, pk: int) -> HttpResponseBase:
     member = person_or_404(pk)
     blocked, trash = storage_blocked(member), trash_of(member)[:MOST_RESTORED]

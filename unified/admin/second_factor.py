@@ -278,8 +278,8 @@ def _how_long(until: Any) -> str:
 # --- Somebody else's -------------------------------------------------------------------------------------------------
 
 
-@require_http_methods(METHODS)
 @staff_page("accounts.reset_second_factor")
+@require_http_methods(METHODS)
 def reset(request: HttpRequest, pk: int) -> HttpResponseBase:
     """
     Takes away what a colleague has lost. One's own is changed on one's own page, with a code of it; a superuser's is
