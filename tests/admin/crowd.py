@@ -51,6 +51,12 @@ PROJECTS = """
            'text/plain; charset=utf-8', s.used_bytes, s.used_bytes, '{}'
     FROM workspace_storage s JOIN accounts_user u ON u.id = s.user_id WHERE u.user_id LIKE 'crowd-%%'
 """
+# Said to be compressed, as they are so much shorter than their size.
+CONTENTS = """
+    INSERT INTO workspace_projectcontent (project_id, body, encoding)
+    SELECT p.id, 'x', 'br' FROM workspace_project p JOIN accounts_user u ON u.id = p.user_id
+    WHERE u.user_id LIKE 'crowd-%%'
+"""
 HOLDS = """
     INSERT INTO credits_hold (id, account_id, app_id, amount, status, description, created_at, expires_at, resolved_at)
     SELECT gen_random_uuid(), id, %(penora)s, 1, 'released', '', NOW() - INTERVAL '1 day', NOW() - INTERVAL '23 hours',
@@ -76,6 +82,6 @@ def fill(*, people: int, entries: int) -> None:
     }
     with connection.cursor() as cursor:
         cursor.execute("SET statement_timeout = 0")
-        for statement in (PEOPLE, ACCOUNTS, ENTRIES, ROOM, ROOM_BY_APP, PROJECTS, HOLDS):
+        for statement in (PEOPLE, ACCOUNTS, ENTRIES, ROOM, ROOM_BY_APP, PROJECTS, CONTENTS, HOLDS):
             cursor.execute(statement, terms)
         cursor.execute("ANALYZE")
