@@ -52,11 +52,19 @@ class ReasonActionForm(ActionForm):
 
 
 class PlainLookupsMixin:
-    """An address can ask for no part of a date, so none can ask for the year 99999, which no database has."""
+    """
+    An address can ask for what the list's filters ask for, and for rows of somebody or something (`user__exact`); for
+    no other column, and for no part of a date. Else it could ask for the year 99999, which no database has, for text
+    where the column holds bytes, or, by halving, for what a page does not show.
+    """
 
     def lookup_allowed(self, lookup: str, value: Any, request: Any = None) -> bool:
-        last = lookup.rpartition("__")[2]
-        plain = "__" not in lookup or last in _LOOKUPS or lookup in _fields_filtered(self)
+        first, last = lookup.partition("__")[0], lookup.rpartition("__")[2]
+        filtered = _fields_filtered(self)
+        columns = {field.name: field for field in self.model._meta.concrete_fields}  # type: ignore[attr-defined]
+        if first in columns and not columns[first].is_relation and first not in filtered:
+            return False  # (what is no column at all is a filter's own word)
+        plain = "__" not in lookup or last in _LOOKUPS or lookup in filtered
         return plain and super().lookup_allowed(lookup, value, request)  # type: ignore[misc]
 
 

@@ -11,10 +11,10 @@ from django.contrib.auth import update_session_auth_hash
 from django.contrib.auth.admin import GroupAdmin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.forms import AdminPasswordChangeForm, UserChangeForm
-from django.contrib.auth.models import Group
+from django.contrib.auth.models import Group, Permission
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
 from accounts import audit, services
 from accounts.admin.base import AuditedAdmin, ReasonForm, told
@@ -61,12 +61,35 @@ class UserAdmin(AuditedAdmin, DjangoUserAdmin):
         ("Access", {"fields": ("password", "is_active", "is_staff", "groups", "is_superuser", "user_permissions")}),
     )
 
+    def get_fieldsets(self, request: Any, obj: User | None = None) -> Any:
+        """The way to a password only for who may set one, of somebody whom it would let in."""
+        fieldsets = super().get_fieldsets(request, obj)
+        if request.user.is_superuser and obj is not None and obj.is_staff:
+            return fieldsets
+        return [
+            (title, {**options, "fields": [name for name in options["fields"] if name != "password"]})
+            for title, options in fieldsets
+        ]
+
     def get_readonly_fields(self, request: Any, obj: User | None = None) -> Any:
         # The id is who the person is: keys, tokens and the identity provider all name it.
-        fields = [*self.readonly_fields, "user_id", "plan"]
-        if not request.user.is_superuser:
-            fields += RIGHTS if not request.user.has_perm("accounts.assign_roles") else set(RIGHTS) - set(ROLES)
-        return fields
+        fields = {*self.readonly_fields, "user_id", "plan"}
+        if request.user.is_superuser:
+            return sorted(fields)
+        fields |= set(RIGHTS)
+        may_assign = request.user.has_perm("accounts.assign_roles")
+        if may_assign and obj and obj.pk != request.user.pk and set(obj.groups.all()) <= set(_givable(request.user)):
+            fields -= set(ROLES)
+        # Whoever looks after people does not decide which of their colleagues may come in, or what they are called.
+        if obj and obj.is_staff and not may_assign:
+            fields |= {"is_active", *PERSONAL}
+        return sorted(fields)
+
+    def formfield_for_manytomany(self, db_field: Any, request: Any, **kwargs: Any) -> Any:
+        """Nobody gives a role that may do what they may not."""
+        if db_field.name == "groups" and not request.user.is_superuser:
+            kwargs["queryset"] = _givable(request.user)
+        return super().formfield_for_manytomany(db_field, request, **kwargs)
 
     @transaction.atomic
     def save_model(self, request: Any, obj: User, form: Any, change: bool) -> None:
@@ -128,10 +151,18 @@ class UserAdmin(AuditedAdmin, DjangoUserAdmin):
     def has_change_permission(self, request: Any, obj: User | None = None) -> bool:
         if obj is not None and obj.is_superuser and not request.user.is_superuser:
             return False  # their password would be a way to their rights
+        if obj is not None and obj.deleted_at is not None:
+            return False  # what was taken out when they left is not filled in again, and nobody comes in as them
         return super().has_change_permission(request, obj)
 
     def has_delete_permission(self, request: Any, obj: User | None = None) -> bool:
         return False  # people are deactivated; their history stays
+
+
+def _givable(giver: User) -> QuerySet[Group]:
+    """The roles that can do nothing which `giver` cannot. (A superuser gives all of them.)"""
+    own = Permission.objects.filter(Q(group__user=giver) | Q(user=giver))
+    return Group.objects.exclude(permissions__in=Permission.objects.exclude(pk__in=own.values("pk")))
 
 
 @admin.register(Group)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
+from django import forms
 from django.contrib import admin, messages
 from django.db import models, transaction
 from django.db.models import QuerySet
@@ -54,14 +55,31 @@ class PlanAdmin(AuditedAdmin):
 class AppAdmin(AuditedAdmin):
     list_display = ("name", "slug", "colour", "home_url", "is_active", "created_at")
     formfield_overrides = {models.URLField: {"assume_scheme": "https"}}  # noqa: RUF012  as Django declares it
-    readonly_fields = ("created_at",)
 
     def get_readonly_fields(self, request: Any, obj: App | None = None) -> Any:
-        return (*self.readonly_fields, "slug") if obj else self.readonly_fields
+        return ("created_at", "slug") if obj else ()
+
+    def get_exclude(self, request: Any, obj: App | None = None) -> Any:
+        return () if obj else ("created_at",)  # there is no such moment yet
+
+
+class AppKeyForm(ReasonForm):
+    def clean_expires_at(self) -> Any:
+        expires_at = self.cleaned_data["expires_at"]
+        if expires_at is not None and expires_at <= timezone.now():
+            raise forms.ValidationError("That is past: the key would never work.")
+        return expires_at
+
+    def clean_scopes(self) -> str:
+        scopes: str = self.cleaned_data["scopes"]
+        if "scopes" in self.data and not scopes.split():  # left out altogether, it has all of them
+            raise forms.ValidationError("Name at least one scope: the key could do nothing.")
+        return scopes
 
 
 @admin.register(AppKey)
 class AppKeyAdmin(AuditedAdmin):
+    form = AppKeyForm
     services_record = True
     list_display = ("key_id", "app", "label", "scopes", "state", "created_at", "expires_at", "last_used_at")
     list_filter = ("app", "mode")
@@ -197,10 +215,21 @@ class ClientAdmin(AuditedAdmin):
     def response_change(self, request: Any, obj: Client) -> Any:
         return self._shown_once(request) or super().response_change(request, obj)
 
+    def has_change_permission(self, request: Any, obj: Client | None = None) -> bool:
+        """
+        A first-party client's addresses and secret are a way to codes for anybody, without a question: as only
+        superusers make one, only they change one.
+        """
+        theirs = obj is None or request.user.is_superuser or not obj.skip_authorization
+        return theirs and super().has_change_permission(request, obj)
+
     @admin.action(description="New secret: the old one ends at once", permissions=["change"])
     def new_secret(self, request: Any, queryset: QuerySet[Client]) -> Any:
         made = []
         for client in queryset:
+            if not self.has_change_permission(request, client):
+                messages.error(request, f"{client} is first-party; only superusers give it a new secret.")
+                continue
             if client.client_type != Client.CLIENT_CONFIDENTIAL:
                 messages.error(request, f"{client} is public, and has no secret.")
                 continue

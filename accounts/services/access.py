@@ -25,7 +25,7 @@ from social_django.models import Association, Nonce, UserSocialAuth
 
 from accounts import audit
 from accounts.models import AuditEntry, Client, SpentCode, User
-from accounts.services.people import lock_user
+from accounts.services.people import UserHasLeft, lock_user
 
 SPENT_CODES_KEPT = timedelta(days=30)
 UPSTREAM_NONCES_KEPT = timedelta(days=1)
@@ -77,9 +77,11 @@ def note_access_change(*, user: User, actor: User, before: dict[str, Any], after
 def set_active(*, user: User, is_active: bool, actor: User | None = None) -> User:
     """
     Locks a person out, which ends every session and token of theirs at once, or lets them in again, to sign in anew.
-    Locks: the user's row, their tokens.
+    Raises UserHasLeft for letting in who has been deleted. Locks: the user's row, their tokens.
     """
     member = lock_user(user=user)
+    if is_active and member.deleted_at is not None:
+        raise UserHasLeft(member.user_id)
     if member.is_active != is_active:
         before = {"is_active": member.is_active}
         member.is_active = is_active

@@ -65,7 +65,8 @@ def page(browser: Browser, file: GrantFile, **query: str) -> str:
 
 
 def start(browser: Browser, file: GrantFile, **fields: str) -> Any:
-    return browser.post(reverse("admin:grant-file-start", args=[file.pk]), fields, follow=True)
+    filled_in = {"total": str(file.total), **fields}  # asked for above a thousand credits
+    return browser.post(reverse("admin:grant-file-start", args=[file.pk]), filled_in, follow=True)
 
 
 def step(browser: Browser, file: GrantFile) -> Any:
@@ -597,3 +598,21 @@ def test_the_list_of_files_leads_to_each_files_page(alice: User, finance: Browse
     assert reverse("admin:grant-file", args=[file.pk]) in shown
     assert reverse("admin:grants") in shown
     assert reverse("admin:grant-file", args=[file.pk]) in finance.get(reverse("admin:grants")).content.decode()
+
+
+@pytest.mark.parametrize("said", ["", "1000", "900000", "many"])
+def test_a_file_of_many_credits_is_confirmed_by_typing_them(
+    said: str, staff: Browser, alice: User, settings: Any
+) -> None:
+    settings.STAFF_CONFIRM_ABOVE = 1_000
+    file = sent(staff, "user_id,amount\nalice,1001\n")
+    assert "To be sure, type 1,001 once more" in page(staff, file)
+
+    answer = start(staff, file, total=said)
+
+    assert "type the 1,001 credits of the file once more" in answer.content.decode()
+    file.refresh_from_db()
+    assert file.state == GrantFile.State.CHECKED
+    assert start(staff, file, total="1,001").status_code == 200
+    file.refresh_from_db()
+    assert file.state != GrantFile.State.CHECKED

@@ -128,7 +128,6 @@ def test_search_finds_a_person_by_what_is_known_of_them(
         (LedgerEntry, {"app__id__exact": "1"}),
         (LedgerEntry, {"created_at_from": "2026-01-01", "created_at_to": "2026-12-31"}),
         (AppKey, {"mode__exact": "live"}),
-        (Project, {"content_type": "image/png"}),
         (IdempotencyRecord, {"status": "200"}),
         (User, {"is_staff__exact": "1"}),
     ],

@@ -164,6 +164,7 @@ def things(demo: User, dealings: User, key: Any, record: Any, oidc_client: OidcC
     party, browser = RelyingParty(*_with_secret(oidc_client)), browser_of(alice)
     party.signs_in(browser)
     party.code_from(browser)
+    OidcClient.objects.update(skip_authorization=False)  # a first-party one is a superuser's: see test_powers.py
     return Things(
         person=demo.pk,
         project=Project.objects.filter(user=demo, deleted_at=None).values_list("pk", flat=True)[0],

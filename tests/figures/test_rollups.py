@@ -169,6 +169,25 @@ def test_what_is_committed_late_is_counted_until_an_hour_after_the_days_end(
     assert last_active() == last_active_from_the_rows() == {alice.pk: TODAY, bob.pk: TODAY}
 
 
+@pytest.mark.parametrize("counted_before", [False, True])
+def test_what_is_late_of_a_day_on_which_nobody_counted_is_not_lost(
+    clock: Clock, alice: User, penora: App, counted_before: bool
+) -> None:
+    """The first count after a gap may come just after midnight: the day before has no row, and is still open."""
+    if counted_before:
+        roll_up()
+    clock.move_to(MIDNIGHT + DAY + HOUR / 6)
+    roll_up()
+    clock.move_to(MIDNIGHT + DAY - TICK)
+    spends(alice, penora, 7)
+    clock.move_to(MIDNIGHT + DAY + 3 * HOUR)
+
+    roll_up()
+
+    assert credit_days() == credit_days_from_the_ledger()
+    assert of(TODAY + 2 * DAY).outstanding == 43
+
+
 def test_what_is_final_is_not_counted_again(clock: Clock, alice: User, penora: App) -> None:
     roll_up()
     clock.move_to(MIDNIGHT + HOUR)

@@ -17,10 +17,9 @@ from django.utils.safestring import SafeString
 from accounts.admin.filters import date_range, number_range
 from accounts.admin.people import UserAdmin
 from accounts.models import User
+from credits.services.adjustments import MOST_PEOPLE
 from unified.admin import finding
 from unified.admin.templatetags.words import counted, on_day
-
-MOST_ADJUSTED = 100  # people in one adjustment: as many as can be read through before it is confirmed
 
 LONGEST_SHOWN = 24  # characters of a name or an id in the list
 
@@ -134,11 +133,11 @@ class MemberAdmin(UserAdmin):
     @admin.action(description="Adjust credits…", permissions=["adjust"])
     def adjust_credits(self, request: Any, queryset: QuerySet[User]) -> HttpResponseRedirect | None:
         """Leads to the page that asks how much and why."""
-        chosen = list(queryset.order_by("pk").values_list("pk", flat=True)[: MOST_ADJUSTED + 1])
-        if len(chosen) > MOST_ADJUSTED:
+        chosen = list(queryset.order_by("pk").values_list("pk", flat=True)[: MOST_PEOPLE + 1])
+        if len(chosen) > MOST_PEOPLE:
             messages.error(
                 request,
-                f"Nothing was done: {MOST_ADJUSTED} people can be adjusted at once. For more of them, give the credits "
+                f"Nothing was done: {MOST_PEOPLE} people can be adjusted at once. For more of them, give the credits "
                 "from a file, under “Grants from a file”.",
             )
             return None

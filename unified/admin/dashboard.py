@@ -1,6 +1,6 @@
 """
 The first page: how the service is. What it shows has been counted by the sweep; it is told as of when, and can be
-brought up to date by hand. Seven queries, however much there is.
+brought up to date by hand. Seven queries of its own, however much there is.
 """
 
 from __future__ import annotations

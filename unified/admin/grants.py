@@ -12,6 +12,7 @@ import time
 from typing import Any
 
 from django import forms
+from django.conf import settings
 from django.contrib import messages
 from django.core.paginator import Page, Paginator
 from django.http import HttpRequest, HttpResponse, JsonResponse
@@ -134,7 +135,12 @@ def _page_of_lines(request: HttpRequest, file: GrantFile, outcome: str) -> Page[
 
 def _start(request: HttpRequest, file: GrantFile) -> dict[str, Any]:
     """What whoever looks at a checked file has to know before they start it, or why they cannot."""
-    context: dict[str, Any] = {"run_before": credits.run_before(file), "is_own": file.actor_id == request.user.pk}
+    context: dict[str, Any] = {
+        "run_before": credits.run_before(file),
+        "is_own": file.actor_id == request.user.pk,
+        "must_say_again": file.total > settings.STAFF_CONFIRM_ABOVE,
+        "confirm_above": settings.STAFF_CONFIRM_ABOVE,
+    }
     try:
         context["left_today"] = left = credits.left_today(file.actor)
     except credits.AdjustmentNotAllowed as refusal:
@@ -146,6 +152,10 @@ def _start(request: HttpRequest, file: GrantFile) -> dict[str, Any]:
 @require_POST
 def grant_file_start(request: HttpRequest, pk: int) -> HttpResponse:
     file = get_object_or_404(GrantFile, pk=pk)
+    said = request.POST.get("total", "").strip().replace(",", "")
+    if file.state == GrantFile.State.CHECKED and file.total > settings.STAFF_CONFIRM_ABOVE and said != str(file.total):
+        messages.error(request, f"Nothing was started: type the {file.total:,} credits of the file once more.")
+        return redirect("admin:grant-file", pk)
     try:
         credits.start_file(file=file, actor=request.user, again=bool(request.POST.get("again")))  # type: ignore[arg-type]
     except credits.RunBefore:

@@ -14,4 +14,4 @@ class IdempotencyRecordAdmin(ReadOnlyAdmin):
     list_filter = ("route", "status")
     search_fields = ("key",)
     show_full_result_count = False
-    exclude = ("request_digest",)
+    exclude = ("request_digest", "body")  # an answer may hold what a person keeps

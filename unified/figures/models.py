@@ -1,8 +1,8 @@
 """
 How the service is, day by day (UTC): what the dashboard shows without reading the ledger or the workspace.
 
-All of it can be made anew from what it counts, but for failed calls, which are nowhere else. `unified.figures.rollups`
-writes it, in the sweep; `failures` counts failed calls as they happen.
+Credits can be counted anew from the ledger; how things stood on a past day, and failed calls, are nowhere else.
+`unified.figures.rollups` writes it, in the sweep; `failures` counts failed calls as they happen.
 """
 
 from __future__ import annotations

@@ -138,9 +138,10 @@ def forget_old_verifications() -> int:
 
 def _count(cursor: Any, as_of: datetime) -> None:
     today = as_of.date()
-    last_run = ServiceDay.objects.aggregate(last=Max("as_of"))["last"]
+    last_run: datetime | None = ServiceDay.objects.aggregate(last=Max("as_of"))["last"]
     open_days = list(ServiceDay.objects.filter(is_final=False).order_by("day").values_list("day", flat=True))
-    first = open_days[0] if open_days else date.min  # the very first run
+    # A day that no run has looked at has no row; at the last run it may still have been open.
+    first = min([*open_days, (last_run - OPEN_FOR).date()]) if last_run else date.min
 
     CreditDay.objects.filter(day__gte=first).delete()
     cursor.execute(_CREDIT_DAYS, {"start": _midnight(first)})

@@ -60,12 +60,17 @@ LIMITS = {"Support": (500, 5_000), "Finance": (1_000_000, 1_000_000_000), "Admin
 def make_roles(apps, schema_editor):
     Group = apps.get_model("auth", "Group")
     for name, permissions in ROLES.items():
-        role, _ = Group.objects.get_or_create(name=name)
+        # Whoever is in a group that happens to be called so must not be given powers by it: it keeps what it has, under
+        # another name.
+        for earlier in Group.objects.filter(name=name):
+            earlier.name = f"{name} (earlier, {earlier.pk})"
+            earlier.save()
+        role = Group.objects.create(name=name)
         role.permissions.add(*(permission(apps, label) for label in dict.fromkeys(permissions)))
         if name in LIMITS:
             per_adjustment, per_day = LIMITS[name]
-            apps.get_model("credits", "AdjustmentLimit").objects.get_or_create(
-                group_id=role.pk, defaults={"per_adjustment": per_adjustment, "per_day": per_day}
+            apps.get_model("credits", "AdjustmentLimit").objects.create(
+                group_id=role.pk, per_adjustment=per_adjustment, per_day=per_day
             )
 
 
@@ -102,5 +107,5 @@ class Migration(migrations.Migration):
         ("workspace", "0005_staff"),
     ]
 
-    # Undone, the roles stay: people are in them.
+    # Undone, the roles stay: people are in them. (Done again, they are the earlier ones.)
     operations = [migrations.RunPython(make_roles, migrations.RunPython.noop)]
