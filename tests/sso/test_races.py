@@ -158,7 +158,7 @@ def test_a_form_of_the_admin_does_not_bring_ended_sessions_back(alice: User) -> 
     root = User.objects.create_superuser(user_id="root", username="R", email="r@example.com", password=None)
     staff, alices = browser_of(root), browser_of(alice)
     staff.get("/admin/")
-    form = {"username": "Renamed", "email": "alice@example.com", "is_active": "on"}
+    form = {"username": "Renamed", "email": "alice@example.com", "is_active": "on", "reason": "A new name"}
     epoch = "SELECT 1 FROM accounts_user WHERE id = %s FOR UPDATE"
 
     with background() as start, held(epoch, alice.pk) as release:
