@@ -1,6 +1,6 @@
 # Everything a person does with this project, by name. `make` alone explains itself.
 .DEFAULT_GOAL := help
-.PHONY: help run demo test check lint format types walls migrations schema schema-check deploy-check lock manage shell verify sweep fuzz soak bench-images bench-dashboard clean
+.PHONY: help run demo test check lint format types walls migrations schema schema-check deploy-check lock manage shell verify sweep fuzz soak bench-images bench-dashboard screenshots clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -89,6 +89,9 @@ bench-images: .venv/installed-bench ## Sizes, likeness and times of kept picture
 
 bench-dashboard: .venv/installed ## Times and queries of the staff's pages with 10,000 people and 1,000,000 entries
 	@$(BIN)/python bench/dashboard.py
+
+screenshots: .venv/installed-dev ## Pictures of a person's own pages, to var/screenshots/pages/, and how fast they are
+	@$(BIN)/python bench/screenshots.py
 
 clean: ## Remove the virtual environment and caches (keeps the data in var/)
 	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache staticfiles

@@ -32,3 +32,9 @@ def written(scopes: Iterable[str]) -> str:
     """The scopes as one text, in the order in which they are declared here; what is no scope of a key is left out."""
     wanted = set(scopes)
     return " ".join(scope for scope in KEY_SCOPES if scope in wanted)
+
+
+def in_words(scopes: Iterable[str]) -> list[str]:
+    """What they let an app do, each once, in the order in which they are declared here."""
+    wanted = set(scopes)
+    return [words for scope, words in {**IDENTITY_SCOPES, **API_SCOPES}.items() if scope in wanted]

@@ -14,9 +14,10 @@ from typing import Final
 
 from django.db import connection
 from django.db.models import QuerySet
+from django.db.models.functions import Now
 
 from accounts.models import App, User
-from credits.models import LedgerEntry
+from credits.models import Hold, LedgerEntry
 
 EXPORT_BATCH = 2_000  # entries a statement
 
@@ -108,6 +109,12 @@ def position_of(user: User, *, as_of: datetime | None = None) -> Position:
         held=int(held or 0),
         expiring=tuple(Expiring(int(free), expires_at) for *_, expires_at, free in rows if expires_at),
     )
+
+
+def live_holds(user: User, *, limit: int) -> list[Hold]:
+    """What is set aside of the person's credits, by the database's clock, the first to end first. One query."""
+    live = Hold.objects.filter(account_id=user.pk, status=Hold.Status.ACTIVE, expires_at__gt=Now())
+    return list(live.select_related("app", "operation").order_by("expires_at", "id")[:limit])
 
 
 def history(

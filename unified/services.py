@@ -17,7 +17,7 @@ from django.db import transaction
 
 from accounts import audit
 from accounts import services as accounts
-from accounts.models import App, AuditEntry, Plan, User
+from accounts.models import App, AuditEntry, Plan, UpgradeRequest, User
 from credits import services as credits
 from credits.models import Hold, LedgerEntry, Operation
 from unified.api.models import IdempotencyRecord
@@ -92,6 +92,24 @@ def create_member(
     return user, created
 
 
+class StaffStay(Exception):
+    """Who is a member of staff does not delete their own account: what they have done needs somebody to answer for."""
+
+
+@transaction.atomic
+def leave(*, user: User) -> User:
+    """
+    `delete_member`, by the person's own wish, which is written down. Raises StaffStay; locks as it does.
+    """
+    member = accounts.lock_user(user=user)
+    if member.is_staff or member.is_superuser:
+        raise StaffStay(member.user_id)
+    if member.deleted_at is None:
+        # Before the rest: the address that it is noted with is taken out with all others.
+        audit.record(AuditEntry.Event.REMOVED, actor=member, subject=member, what="accounts.user", which=str(member.pk))
+    return delete_member(user=member)
+
+
 @transaction.atomic
 def delete_member(*, user: User) -> User:
     """
@@ -109,6 +127,7 @@ def delete_member(*, user: User) -> User:
         accounts.cut_off(user=member)
     accounts.forget_address(user=member)
     accounts.remove_second_factor(user=member)
+    accounts.withdraw_upgrade(user=member)
     credits.release_all(user=member)
     workspace.remove_everything(user=member)
     IdempotencyRecord.objects.filter(subject=member.user_id).delete()
@@ -149,6 +168,29 @@ def change_plan(*, user: User, plan: Plan, actor: User | None = None, as_shown: 
             **workspace.removed_in_words(change.room.removed),
         )
     return change.member
+
+
+@transaction.atomic
+def approve_upgrade(
+    *, wish: UpgradeRequest, actor: User, note: str = "", as_shown: str | None = None
+) -> UpgradeRequest:
+    """
+    Grants an open wish, with a note to the person, and puts them on the plan as `change_plan` does, with `as_shown` as
+    it has it: both or neither. Who is on that very plan by now is left as they are.
+
+    Raises accounts.services.AlreadyDecided, UserHasLeft, NotAnUpgrade (they have more by now), and what `change_plan`
+    raises; then the wish stays open. Locks: the user's row, the account, the storage row.
+    """
+    member = accounts.lock_user(user=wish.user)
+    wish = accounts.decide_upgrade(wish=wish, approved=True, actor=actor, note=note)
+    accounts.require_present(user=member)
+    if actor.pk == member.pk and not actor.is_superuser:
+        raise workspace.OwnRoom
+    if member.plan_id != wish.plan_id:
+        if wish.plan.rank < member.plan.rank:
+            raise accounts.NotAnUpgrade(wish.plan.slug)
+        change_plan(user=member, plan=wish.plan, actor=actor, as_shown=as_shown)
+    return wish
 
 
 @transaction.atomic

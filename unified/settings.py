@@ -75,6 +75,7 @@ INSTALLED_APPS = [
     "unified",
     "unified.api",
     "unified.sso",
+    "unified.web",
     "unified.figures",
     "accounts",
     "credits",
@@ -92,6 +93,7 @@ INSTALLED_APPS = [
     "drf_spectacular_sidecar",
     "corsheaders",
     "csp",
+    "django_htmx",
     "axes",
     "django_otp",
     "django_otp.plugins.otp_totp",
@@ -117,6 +119,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django_otp.middleware.OTPMiddleware",  # says who of them has shown a second factor in this session
     "django.contrib.messages.middleware.MessageMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
     "unified.sso.middleware.SignInRefusalMiddleware",
     "axes.middleware.AxesMiddleware",
 ]

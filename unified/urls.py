@@ -8,6 +8,7 @@ from unified.web.views import favicon, home
 
 urlpatterns = [
     path("", home, name="home"),
+    path("", include("unified.web.urls")),
     path("api/", include("unified.api.urls")),
     path("admin/", admin.site.urls),
     path("signin/", include("unified.sso.urls")),

@@ -16,7 +16,7 @@ from urllib.parse import unquote_to_bytes
 import brotli
 
 from workspace import encoders, images
-from workspace.models import ProjectContent
+from workspace.models import EXCERPT_MAX_LENGTH, ProjectContent
 
 TEXT_TYPE = "text/plain; charset=utf-8"
 
@@ -38,6 +38,7 @@ _UNQUOTED_AT_ONCE = 64 * 1024  # characters
 # Brotli's best for what it does in under 0.1 s; for longer texts, what does a megabyte in 25 ms (docs/workspace.md).
 _BROTLI_BEST_UP_TO = 64 * 1024  # bytes
 _BROTLI_BEST, _BROTLI_FAST = 11, 5
+_EXCERPT_FROM = 4 * EXCERPT_MAX_LENGTH  # bytes: no letter has more than four
 
 
 class InvalidContent(ValueError):
@@ -46,7 +47,7 @@ class InvalidContent(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """What is to be kept. The last four are of pictures only."""
+    """What is to be kept. The last one is of texts only, the four before it of pictures."""
 
     body: bytes  # as it is kept at rest
     content_type: str
@@ -57,6 +58,7 @@ class Content:
     height: int | None = None
     is_lossless: bool | None = None
     thumbnail: bytes | None = None
+    excerpt: str = ""
 
 
 def read_content(sent: str, *, compression: str = "auto", room_bytes: int) -> Content:
@@ -113,7 +115,14 @@ def text_content(body: bytes, content_type: str) -> Content:
         size_bytes=len(body),
         original_bytes=len(body),
         encoding=ProjectContent.Encoding.BROTLI if smaller else ProjectContent.Encoding.PLAIN,
+        excerpt=excerpt_of(body),
     )
+
+
+def excerpt_of(body: bytes) -> str:
+    """The first lines of a text, for a list that must not read the text: without empty lines and spaces at the ends."""
+    lines = (line.strip() for line in body[:_EXCERPT_FROM].decode(errors="ignore").replace("\0", "").splitlines())
+    return "\n".join(line for line in lines if line)[:EXCERPT_MAX_LENGTH]
 
 
 def _bare_picture(sent: str) -> bytes | None:

@@ -19,6 +19,7 @@ from workspace import codes
 
 TITLE_MAX_LENGTH = 200
 PROJECT_TYPE_MAX_LENGTH = 64
+EXCERPT_MAX_LENGTH = 240
 WARNING_PERCENTS = (80, 95, 100)
 
 
@@ -169,6 +170,14 @@ class Project(models.Model):
     height = models.PositiveIntegerField(null=True, editable=False)
     is_lossless = models.BooleanField(
         null=True, editable=False, help_text="Whether every pixel of a picture is as it was sent."
+    )
+    excerpt = models.CharField(
+        max_length=EXCERPT_MAX_LENGTH,
+        blank=True,
+        default="",
+        db_default="",
+        editable=False,
+        help_text="The first lines of a text, so that a list need not read it.",
     )
     metadata = models.JSONField(default=dict)
     created_at = models.DateTimeField(db_default=Now(), editable=False)

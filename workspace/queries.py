@@ -6,14 +6,16 @@ so. What is in the trash is found by `trash_of` alone.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Literal, TypedDict
+from datetime import datetime
+from typing import Literal, NamedTuple, TypedDict
 from uuid import UUID
 
 import brotli
-from django.db.models import Count, F, OuterRef, QuerySet, Subquery, Sum
-from django.db.models.functions import Now
+from django.db import models
+from django.db.models import Count, F, OuterRef, Q, QuerySet, Subquery, Sum
+from django.db.models.functions import Lower, Now
 
 from accounts.models import App, User
 from workspace import codes
@@ -25,6 +27,37 @@ class ProjectPage:
     projects: list[Project]
     count_by_app: Mapping[str, int]  # of everything that matches, whatever the page
     next_before_id: int | None  # where the next page starts, None on the last
+
+
+class Order(models.TextChoices):
+    """How a person's projects are sorted. What is equal is sorted newest first."""
+
+    NEWEST = "newest"
+    OLDEST = "oldest"
+    LARGEST = "largest"
+    TITLE = "title"
+
+
+class Kind(models.TextChoices):
+    PICTURE = "picture"
+    TEXT = "text"
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A page of what a person looks for; `total` is of everything that matches."""
+
+    projects: list[Project]
+    total: int
+
+
+class Size(NamedTuple):
+    """What one project takes, and what tells whether it is missed."""
+
+    code: str
+    size_bytes: int
+    is_picture: bool
+    updated_at: datetime
 
 
 class AppTotals(TypedDict):
@@ -84,10 +117,60 @@ def projects_of(
     return ProjectPage(projects, counts, projects[-1].pk if more else None)
 
 
+def browse(
+    *,
+    user: User,
+    app: App | None = None,
+    kind: Kind | None = None,
+    text: str = "",
+    order: Order = Order.NEWEST,
+    first: int = 0,
+    limit: int,
+) -> Found:
+    """
+    What the person looks for among their projects: `limit` of them from the one at place `first` on. `text` is found in
+    titles, first lines and as a code as typed. Two queries, of a person's own rows; no content is read.
+    """
+    matching: QuerySet[Project] = Project.objects.kept().filter(user=user)
+    if app is not None:
+        matching = matching.filter(app=app)
+    if kind is not None:
+        pictures = Q(content_type__startswith="image/")
+        matching = matching.filter(pictures if kind == Kind.PICTURE else ~pictures)
+    if text:
+        matching = matching.filter(Q(title__icontains=text) | Q(excerpt__icontains=text) | Q(code=codes.fold(text)))
+    orders: dict[Order, tuple[str | Lower, ...]] = {
+        Order.NEWEST: ("-id",),
+        Order.OLDEST: ("id",),
+        Order.LARGEST: ("-size_bytes", "-id"),
+        Order.TITLE: (Lower("title"), "-id"),
+    }
+    page = matching.select_related("app").defer("metadata").order_by(*orders[order])
+    return Found(list(page[first : first + limit]), matching.count())
+
+
 def largest_projects(user: User, *, limit: int = 5) -> list[Project]:
     """The projects that take the most room, largest first. One query."""
     kept = Project.objects.kept().filter(user=user)
     return list(kept.select_related("app").order_by("-size_bytes", "-id")[:limit])
+
+
+def sizes_of(user: User) -> list[Size]:
+    """What each of the person's projects takes, largest first. One query, without the rest of the rows."""
+    kept = Project.objects.kept().filter(user=user).order_by("-size_bytes", "-id")
+    rows = kept.values_list("code", "size_bytes", "content_type", "updated_at")
+    return [Size(code, size, content_type.startswith("image/"), updated) for code, size, content_type, updated in rows]
+
+
+def kept_of(user: User, chosen: Collection[str]) -> list[Project]:
+    """The person's projects with these codes, those in the trash left out, largest first. One query."""
+    kept = Project.objects.kept().filter(user=user, code__in=chosen)
+    return list(kept.select_related("app").defer("metadata").order_by("-size_bytes", "-id"))
+
+
+def put_away_at(user: User, moment: datetime) -> list[Project]:
+    """What went into the trash in one deed, at exactly this moment, and can still be restored. One query."""
+    return list(Project.objects.in_trash().filter(user=user, deleted_at=moment).order_by("-id").defer("metadata"))
 
 
 def trash_of(user: User) -> list[Project]:

@@ -15,12 +15,24 @@ from django.template.response import TemplateResponse
 from django.utils import timezone
 
 from accounts import services
-from accounts.admin.base import AuditedAdmin, ReasonForm
-from accounts.models import App, AppKey, AuditEntry, Client, Plan
+from accounts.admin.base import AuditedAdmin, OfPersonMixin, ReadOnlyAdmin, ReasonForm
+from accounts.admin.filters import date_range
+from accounts.models import App, AppKey, AuditEntry, Client, Plan, UpgradeRequest
+
+
+class PlanForm(ReasonForm):
+    def clean_checkout_url(self) -> str:
+        """People are sent there by a link on their pages: it has to be a page of the web."""
+        address: str = self.cleaned_data["checkout_url"]
+        if address and not address.lower().startswith(("https://", "http://")):
+            raise forms.ValidationError("An address of the web, with https:// or http://.")
+        return address
 
 
 @admin.register(Plan)
 class PlanAdmin(AuditedAdmin):
+    form = PlanForm
+    formfield_overrides = {models.URLField: {"assume_scheme": "https"}}  # noqa: RUF012  as Django declares it
     list_display = ("name", "slug", "rank", "storage_limit", "monthly_credits", "is_default", "is_offered")
     actions = ("make_default",)
 
@@ -49,6 +61,18 @@ class PlanAdmin(AuditedAdmin):
             )
             self.log_change(request, plan, "Made the default.")
         messages.success(request, f"New people start on {plan.name}.")
+
+
+@admin.register(UpgradeRequest)
+class UpgradeRequestAdmin(OfPersonMixin, ReadOnlyAdmin):
+    """What people have asked for, and what became of it. Those that wait are decided on `admin:upgrades`."""
+
+    list_display = ("created_at", "person", "plan", "status", "decided_by", "decided_at", "seen_at")
+    list_filter = ("status", "plan", date_range("created_at", "day"))
+    list_select_related = ("user", "plan", "decided_by")
+    search_fields = ("user",)
+    search_help_text = "User id, name or e-mail"
+    export_columns = ("created_at", "user", "plan", "status", "decided_by", "decided_at", "seen_at")
 
 
 @admin.register(App)

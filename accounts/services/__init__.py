@@ -56,12 +56,22 @@ from accounts.services.second_factor import (
     set_second_factor,
     use_code,
 )
+from accounts.services.upgrades import (
+    AlreadyDecided,
+    NotAnUpgrade,
+    decide_upgrade,
+    note_upgrade_seen,
+    request_upgrade,
+    withdraw_upgrade,
+)
 
 __all__ = [
     "DELETED_NAME",
+    "AlreadyDecided",
     "InvalidUserId",
     "KeyNotActive",
     "NoDefaultPlan",
+    "NotAnUpgrade",
     "SecondFactor",
     "SecondFactorChanged",
     "TooManyCodes",
@@ -73,6 +83,7 @@ __all__ = [
     "check_user_id",
     "create_key",
     "cut_off",
+    "decide_upgrade",
     "end_family_of",
     "end_tokens",
     "forget_address",
@@ -86,11 +97,13 @@ __all__ = [
     "note_refused_sign_in",
     "note_sign_in",
     "note_spent_code",
+    "note_upgrade_seen",
     "register_app",
     "register_client",
     "remove_second_factor",
     "renew_recovery_codes",
     "renew_secret",
+    "request_upgrade",
     "require_present",
     "reset_second_factor",
     "revoke_key",
@@ -104,4 +117,5 @@ __all__ = [
     "use_code",
     "was_a_credential",
     "welcome_back",
+    "withdraw_upgrade",
 ]

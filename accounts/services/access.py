@@ -50,13 +50,15 @@ def note_refused_sign_in(*, user: User | None, reason: str) -> None:
 
 
 @transaction.atomic
-def sign_out(*, user: User) -> None:
+def sign_out(*, user: User, client: Client | None = None) -> None:
     """
-    Ends what the apps can do as the person: who signs out of one is out of all. (Their session is the caller's to end;
-    other browsers' sessions stay, and give apps there new tokens without a question.) Locks: as `end_tokens`.
+    Ends what the apps can do as the person: who signs out of one is out of all, unless they say by `client` that they
+    mean one only. (Their session is the caller's to end; where one stays, here or in another browser, it gives apps new
+    tokens without a question.) Locks: as `end_tokens`.
     """
-    end_tokens(user=user)
-    audit.record(AuditEntry.Event.SIGNED_OUT, actor=user, subject=user)
+    end_tokens(user=user, client=client)
+    one: dict[str, Any] = {} if client is None else {"app": client.app, "client_id": client.client_id}
+    audit.record(AuditEntry.Event.SIGNED_OUT, actor=user, subject=user, **one)
 
 
 @transaction.atomic

@@ -12,7 +12,7 @@ from django.test import Client as Browser
 from django.utils import timezone
 
 from accounts import services as accounts
-from accounts.models import App, AppKey, Client, User
+from accounts.models import App, AppKey, Client, Plan, User
 from credits import services as credits
 from credits.models import AdjustmentLimit, GrantFile, GrantLine, LedgerEntry
 from tests.conftest import make_user
@@ -57,7 +57,7 @@ def record(db: None) -> IdempotencyRecord:
 def dealings(imagegene: App) -> User:
     """
     A person with a lot, something spent of it, a hold that claims the rest and room, a workspace that is nearly full,
-    and a role with a limit.
+    a wish for a bigger plan, and a role with a limit.
     """
     user = make_user("dealer", initial_credits=0)
     tomorrow = timezone.now() + timedelta(days=1)
@@ -67,6 +67,7 @@ def dealings(imagegene: App) -> User:
     text = content_of("x" * 5_000)
     workspace.save_project(user=user, app=imagegene, project_type="page", title="Long", content=text, metadata={})
     workspace.change_limit(user=user, limit_bytes=6_000)
+    accounts.request_upgrade(user=user, plan=Plan.objects.get(slug="plus"))
     AdjustmentLimit.objects.create(group=Group.objects.create(name="Clerks"), per_adjustment=10, per_day=50)
     file = GrantFile.objects.create(
         name="may.csv", digest=b"\0" * 32, reason="May", actor=user, state="refused", line_count=1, total=0

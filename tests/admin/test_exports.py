@@ -343,7 +343,6 @@ def test_an_export_is_written_down_before_its_first_byte(alice: User, staff: Bro
         ({"q": "Alice"}, {"q": "(a text)"}),
         ({"q": "alice"}, {"q": "alice"}),
         ({"q": "0f0e1c9a-1111-4222-8333-444455556666"}, {"q": "0f0e1c9a-1111-4222-8333-444455556666"}),
-        ({"description": EMAIL}, {"description": "(a text)"}),
     ],
 )
 def test_the_audit_keeps_no_name_and_no_e_mail_of_a_search(

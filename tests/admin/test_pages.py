@@ -48,7 +48,7 @@ def page(model: type[Model], kind: str, *args: object) -> str:
 def test_the_models_are_those_that_these_tests_know() -> None:
     assert {model.__name__ for model in MODELS} == {
         *("Client", "SpentCode", "AuditEntry"),
-        *("User", "App", "AppKey", "Plan", "Account", "LedgerEntry", "Operation"),
+        *("User", "App", "AppKey", "Plan", "UpgradeRequest", "Account", "LedgerEntry", "Operation"),
         *("Grant", "LotUse", "Hold", "LotClaim", "AdjustmentLimit"),
         *("GrantFile", "GrantLine"),
         *("CreditDay", "ServiceDay", "LastActive", "FailedCalls", "Verification"),
@@ -222,6 +222,7 @@ def test_every_list_costs_the_same_with_thirty_rows_as_with_one(staff: Client, p
             )
             accounts.note_spent_code(code=str(number), client=client, token_family=uuid.uuid4())
             Plan.objects.create(slug=f"plan-{number}", name="Plan", storage_limit_bytes=1, rank=9)
+            accounts.request_upgrade(user=user, plan=Plan.objects.get(slug="plus"))
             accounts.register_app(slug=f"app{number}", name="App", colour="#000000")
             pricing.list_operation(slug=f"op-{number}", app=app, name="Operation", unit="unit", credits=1)
             day = timezone.now().date() - timedelta(days=number)

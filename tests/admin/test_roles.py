@@ -23,7 +23,7 @@ from django.test import Client as Browser
 from django.urls import URLPattern, URLResolver, reverse
 
 from accounts import services
-from accounts.models import AuditEntry, Plan, User
+from accounts.models import AuditEntry, Plan, UpgradeRequest, User
 from accounts.models import Client as OidcClient
 from credits.models import GrantFile, LedgerEntry
 from tests.admin.conftest import WHY
@@ -44,6 +44,7 @@ MODELS: dict[str, tuple[str, str, str]] = {
     # People, apps and what opens the doors.
     "accounts.user": (EVERY_ROLE, NOBODY, "SAR"),
     "accounts.plan": (EVERY_ROLE, "FAR", "FAR"),
+    "accounts.upgraderequest": (EVERY_ROLE, NOBODY, NOBODY),
     "accounts.app": (EVERY_ROLE, "AR", "AR"),
     "accounts.appkey": (EVERY_ROLE, "AR", NOBODY),
     "accounts.client": (EVERY_ROLE, "AR", "AR"),
@@ -128,6 +129,9 @@ PAGES: dict[str, Page] = {
     "clean-up": Page("SAR", ("person",)),
     "restore": Page("SAR", ("person",)),
     "inspect": Page("SAR", ("project",)),
+    # What people ask of the staff.
+    "upgrades": Page(EVERY_ROLE),
+    "upgrade": Page("SFAR", ("wish",)),
     # Lists that leave the house.
     "export": Page("FAR", ("app_label_of_entries", "model_name_of_entries")),
     # The staff themselves.
@@ -152,6 +156,7 @@ class Things:
     project: int
     deduction: uuid.UUID
     grant_file: int
+    wish: int
     kind: int
     app_label: str = "credits"
     app_label_of_entries: str = "credits"
@@ -170,6 +175,7 @@ def things(demo: User, dealings: User, key: Any, record: Any, oidc_client: OidcC
         project=Project.objects.filter(user=demo, deleted_at=None).values_list("pk", flat=True)[0],
         deduction=LedgerEntry.objects.filter(account=dealings.pk, type="deduction").values_list("pk", flat=True)[0],
         grant_file=GrantFile.objects.values_list("pk", flat=True)[0],
+        wish=UpgradeRequest.objects.values_list("pk", flat=True)[0],
         kind=ContentType.objects.get_for_model(User).pk,
     )
 

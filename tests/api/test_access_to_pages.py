@@ -73,6 +73,30 @@ SESSIONS = ("alice", "a clerk", "staff")
 PAGES: dict[str, dict[str, int | tuple[int, int]]] = {
     "": {"GET": 200},
     "favicon.ico": {"GET": 302},
+    "app-colours.css": {"GET": 200},
+    "goodbye/": {"GET": 200},
+    # A person's own pages: whoever is not signed in is sent to do that, whatever they ask. (What a POST does is in
+    # tests/web/.)
+    **{
+        f"{path}": {"GET": 200, HIDDEN: 302}
+        for path in (
+            *("live/", "live/bar/", "projects/", "storage/", "storage/trash/", "credits/", "credits/now/"),
+            *("credits/transactions.csv", "plans/", "plans/decided/", "account/", "account/export/"),
+        )
+    },
+    **{
+        path: {HIDDEN: 302}
+        for path in (
+            *("projects/<str:code>/rename/", "projects/<str:code>/delete/", "projects/<str:code>/restore/"),
+            *("storage/trash/restore/", "plans/ask/", "plans/withdraw/", "plans/seen/"),
+            *("account/app/", "account/everywhere/", "account/delete/again/"),
+        )
+    },
+    "projects/<str:code>/": {"GET": 404, HIDDEN: 302},
+    "projects/<str:code>/download/": {"GET": 404, HIDDEN: 302},
+    "storage/make-room/": {"GET": 302, HIDDEN: 302},
+    "storage/trash/empty/": {"GET": 200, HIDDEN: 302},
+    "account/delete/": {"GET": 200, HIDDEN: 302},
     "api": {ANY: 404},
     "signin/": {"GET": (200, 302), "POST": (200, 302)},
     "signin/demo/": {"POST": 404},
@@ -95,16 +119,25 @@ PAGES: dict[str, dict[str, int | tuple[int, int]]] = {
     "readyz": {"GET": 200},
 }
 BY_MIDDLEWARE = {"healthz", "readyz"}
-# What a credential changes at the provider's addresses.
+# What a credential changes at the provider's addresses, or what somebody has.
 OF_THE_PROVIDER = {
     ("o/introspect/", "a client"): 400,  # it may ask, and has named no token
     ("o/userinfo/", "a token"): 200,
+    ("storage/trash/empty/", "a clerk"): 302,  # theirs is empty
+    ("storage/trash/empty/", "staff"): 302,
+    ("", "alice"): 302,  # a person's home is their projects
 }
 
 
 def path_of(route: str) -> str:
     """An address that the route takes."""
-    path = route.replace("<str:backend>", "nobody").replace("^", "").replace("/?$", "").replace("\\", "")
+    path = (
+        route.replace("<str:backend>", "nobody")
+        .replace("<str:code>", "NOBODY")
+        .replace("^", "")
+        .replace("/?$", "")
+        .replace("\\", "")
+    )
     return f"/{path}"
 
 
@@ -248,6 +281,7 @@ OF_OUR_OWN: dict[str, Callable[[World], object]] = {
     "entries": lambda world: LedgerEntry.objects.filter(type="deduction").values_list("pk", flat=True)[0],
     "projects": lambda world: world.people["alice"].projects.all()[0].pk,
     "grants": lambda world: 1,
+    "upgrades": lambda world: 1,
 }
 
 

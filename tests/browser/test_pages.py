@@ -120,7 +120,7 @@ def test_out_after_being_asked(visitor: Visitor, demo: Stack) -> None:
     page = visitor.open(f"{demo.unified.url}/o/logout/")
     expect(page.get_by_role("heading", level=1)).to_have_text("Sign out of Unified?")
     visitor.click("Stay signed in", "link")
-    expect(page.locator(".who .name")).to_have_text("asked-2")
+    expect(page.locator(".who .name")).to_have_text("asked-2")  # on their projects
     visitor.open(f"{demo.unified.url}/o/logout/")
     visitor.click("Sign out")
     visitor.open(f"{demo.unified.url}/")
@@ -132,7 +132,7 @@ def test_out_after_being_asked(visitor: Visitor, demo: Stack) -> None:
 def test_out_at_unified_itself(visitor: Visitor, demo: Stack) -> None:
     sign_in_as_newcomer(visitor, demo.penora, "leaving")
     page = visitor.open(f"{demo.unified.url}/")
-    expect(page.locator(".who .name")).to_have_text("leaving")
+    page.locator(".who summary", has_text="leaving").click()
     visitor.click("Sign out")
     expect(page.get_by_role("heading", level=1)).to_have_text("You are signed out")
     visitor.click("Sign in again", "link")

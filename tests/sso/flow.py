@@ -62,7 +62,7 @@ def way_to_complete(google: Google, browser: Browser, sub: str, *, onwards: str 
 
 def signed_in_as(browser: Browser) -> str | None:
     """The user id of whoever is signed in in this browser, as a page of ours sees it."""
-    user = browser.get("/").context["user"]
+    user = browser.get("/", follow=True).context["user"]
     return user.user_id if user.is_authenticated else None
 
 

@@ -40,8 +40,11 @@ class UnifiedAdminSite(AdminSite):
         return [*urlpatterns, *super().get_urls()]
 
     def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
-        """How the service is, for who may see it, above the list of models."""
-        return super().index(request, {**dashboard.figures(request), **(extra_context or {})})
+        """How the service is, for who may see it, and who waits for the staff, above the list of models."""
+        from unified.admin import upgrades
+
+        shown = {**dashboard.figures(request), "wishes": upgrades.waiting(request)}
+        return super().index(request, {**shown, **(extra_context or {})})
 
     def password_change(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
         """One's own. It ends all that was open but this session, as a password that was lost has to."""

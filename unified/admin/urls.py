@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from unified.admin import adjusting, dashboard, exports, grants, inspecting, person, room, second_factor
+from unified.admin import adjusting, dashboard, exports, grants, inspecting, person, room, second_factor, upgrades
 
 urlpatterns = [
     *dashboard.urlpatterns,
@@ -10,6 +10,7 @@ urlpatterns = [
     *adjusting.urlpatterns,
     *grants.urlpatterns,
     *room.urlpatterns,
+    *upgrades.urlpatterns,
     *inspecting.urlpatterns,
     *exports.urlpatterns,
     *second_factor.urlpatterns,

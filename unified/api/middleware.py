@@ -27,7 +27,7 @@ from unified.logs import current_request_id
 logger = logging.getLogger("unified.requests")
 
 _ACCEPTABLE_ID = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}")
-_QUIET = frozenset({"/healthz", "/readyz"})
+_QUIET = frozenset({"/healthz", "/readyz", "/live/"})  # asked every few seconds, by machines and open pages
 
 
 class RequestIdMiddleware:

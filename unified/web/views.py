@@ -18,5 +18,10 @@ def favicon(request: HttpRequest) -> HttpResponse:
 
 @require_safe
 def home(request: HttpRequest) -> HttpResponse:
-    """What this service is, for whoever opens its address: a person, a developer, a member of staff."""
+    """
+    What this service is, for whoever opens its address: a developer, a member of staff, or a person who has not signed
+    in. Who has is shown their projects, unless they are staff, who come for the admin.
+    """
+    if request.user.is_authenticated and not request.user.is_staff:
+        return redirect("web:projects")
     return render(request, "web/home.html", {"apps": [app for app in registered_apps() if app.is_active]})

@@ -174,6 +174,7 @@ def _describe(project: Project, content: Content) -> None:
     project.width = content.width
     project.height = content.height
     project.is_lossless = content.is_lossless
+    project.excerpt = content.excerpt
 
 
 def _insert_with_free_code(project: Project) -> None:

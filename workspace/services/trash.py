@@ -18,6 +18,7 @@ from workspace.models import Project, Storage
 from workspace.services.projects import ProjectNotFound, require_a_place, require_project
 from workspace.services.room import (
     Change,
+    NotAsShown,
     bound_trash,
     count,
     lock_row,
@@ -84,10 +85,15 @@ def restore_project(*, user: User, code: str) -> tuple[Project, Storage]:
 
 
 @transaction.atomic
-def empty_trash(*, user: User, code: str | None = None) -> tuple[Change, Storage]:
+def empty_trash(
+    *, user: User, code: str | None = None, as_shown: Collection[str] | None = None
+) -> tuple[Change, Storage]:
     """
     Removes for good all of the person's trash, or the one project in it with this code, as typed: how much that was,
-    and the storage afterwards. Raises ProjectNotFound if the one is not in the trash. Locks: the storage row.
+    and the storage afterwards. With `as_shown`, codes, only if nothing else is in it.
+
+    Raises ProjectNotFound if the one is not in the trash, and NotAsShown; then nothing is removed. Locks: the storage
+    row.
     """
     storage = locked_storage(user)
     # What is over has gone already, to whoever looks: it goes, and is neither counted nor found.
@@ -97,6 +103,8 @@ def empty_trash(*, user: User, code: str | None = None) -> tuple[Change, Storage
         trash = trash.filter(code=codes.fold(code))
         if not trash.exists():
             raise ProjectNotFound(code)
+    if as_shown is not None and trash.exclude(code__in=as_shown).exists():
+        raise NotAsShown
     return remove_for_good(storage, list(trash.only("id", "size_bytes"))), storage
 
 

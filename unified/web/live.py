@@ -1,0 +1,33 @@
+"""What has changed since a page was made: one small question every second or two, while somebody looks."""
+
+from __future__ import annotations
+
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http.response import HttpResponseBase
+from django.shortcuts import render
+from django.views.decorators.http import require_safe
+
+from accounts.models import User
+from unified.web.frame import frame_of
+from unified.web.pages import member_page
+from unified.web.version import version_of
+
+
+@member_page
+@require_safe
+def live(request: HttpRequest) -> HttpResponseBase:
+    """204 if the page has what there is (`?v=` is its version); else the version that there is now."""
+    assert isinstance(request.user, User)  # noqa: S101  a member page
+    version = version_of(request.user)
+    if request.GET.get("v") == version:
+        return HttpResponse(status=204)
+    return JsonResponse({"v": version})
+
+
+@member_page
+@require_safe
+def bar(request: HttpRequest) -> HttpResponseBase:
+    """What can be spent and how full it is, for the top of a page that is open; and what to do about it, below."""
+    assert isinstance(request.user, User)  # noqa: S101  a member page
+    frame = frame_of(request.user, path=request.path)
+    return render(request, "web/parts/standing.html", {"frame": frame, "brought": True})

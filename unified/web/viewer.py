@@ -1,0 +1,278 @@
+"""One project: the picture or the text in full, what is known of it, and what can be done with it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any, Final
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.shortcuts import redirect
+from django.urls import URLPattern, path, reverse
+from django.views.decorators.http import require_POST, require_safe
+from django_htmx.http import HttpResponseClientRefresh
+
+from accounts.models import User
+from accounts.queries import registered_apps
+from unified.api.content_urls import content_url
+from unified.api.figures import file_name
+from unified.web.app_links import ways_to
+from unified.web.pages import member_page, shown
+from unified.web.projects import came_from, list_address
+from unified.web.templatetags.figures import size
+from workspace import codes, encoders, images, queries, services
+from workspace.content import TEXT_TYPE
+from workspace.models import TITLE_MAX_LENGTH, Project
+
+PIECE_BYTES: Final = 1_250_000  # of a text on one page: more than a megabyte, and what a telephone still lays out
+LINE_END_WITHIN: Final = 4_096  # so far back a piece ends with a line rather than within one
+NAMED_FIRST: Final = ("prompt", "negative_prompt", "model", "style")
+CONVERTED: Final = {"jpeg": "image/jpeg", "png": "image/png"}
+FORMATS: Final = {
+    "image/avif": "AVIF",
+    "image/webp": "WebP",
+    "image/png": "PNG",
+    "image/jpeg": "JPEG",
+    "image/gif": "GIF",
+}
+WRITTEN_BY_MACHINES: Final = ("application/json", "text/csv", "text/html")  # read best in columns
+GONE: Final = "It is not there any more: it has been deleted for good."
+
+
+@dataclass(frozen=True, slots=True)
+class Renaming:
+    """The form: what stands in it, the version of the project that it is meant for, and why it was not accepted."""
+
+    title: str
+    version: int
+    refusal: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """As much of a text as stands on one page; most have one piece."""
+
+    text: str
+    number: int
+    of: int
+
+
+@member_page
+@require_safe
+def project(request: HttpRequest, code: str) -> HttpResponseBase:
+    """
+    The project in full. A page that is open asks for the part "shown" when something of the person's has changed, with
+    the version that it shows (`?seen=`): nothing is sent again that is there.
+    """
+    user = _member(request)
+    part = request.htmx and request.htmx.target == "shown"  # type: ignore[attr-defined]
+    item = queries.find_project(code, user=user)
+    if item is None:
+        return HttpResponseClientRefresh() if part else not_there(request, code)
+    if part and request.GET.get("seen") == str(item.version):
+        return HttpResponse(status=204)
+    if code != item.code:
+        return redirect("web:project", item.code)
+    return _shown(request, user, item, Renaming(item.title, item.version))
+
+
+@member_page
+@require_POST
+def rename(request: HttpRequest, code: str) -> HttpResponseBase:
+    """Meant for the version that the person has seen: what an app has made of it meanwhile they are told first."""
+    user = _member(request)
+    title = " ".join(request.POST.get("title", "").split())
+    version = request.POST.get("version", "")
+    seen = int(version) if version.isascii() and version.isdigit() and len(version) < 10 else 0
+    refusal = ""
+    if not title:
+        refusal = "A project needs a title."
+    elif len(title) > TITLE_MAX_LENGTH:
+        refusal = f"A title has at most {TITLE_MAX_LENGTH} characters; this one has {len(title)}."
+    if refusal:
+        item = queries.find_project(code, user=user)
+        if item is None:
+            return not_there(request, code)
+        return _shown(request, user, item, Renaming(title, seen, refusal), status=400)
+    try:
+        item, _ = services.edit_project(user=user, code=code, seen_versions=[seen], title=title)
+    except services.ProjectNotFound:
+        return not_there(request, code)
+    except services.EditConflict as conflict:
+        renaming = Renaming(title, conflict.project.version, "This project has been changed meanwhile.")
+        found = queries.find_project(code, user=user)
+        if found is None:
+            return not_there(request, code)
+        return _shown(request, user, found, renaming, status=409)
+    messages.success(request, f"It is called “{item.title}” now.")
+    return redirect("web:project", item.code)
+
+
+@member_page
+@require_POST
+def delete(request: HttpRequest, code: str) -> HttpResponseBase:
+    """Into the trash, without a question: the next page has the way back."""
+    try:
+        item, _ = services.delete_project(user=_member(request), code=code)
+    except services.ProjectNotFound:
+        return not_there(request, code)
+    undo = reverse("web:restore", args=[item.code])
+    messages.success(request, f"“{item.title}” is in the trash.", extra_tags=undo)
+    return redirect(list_address(request.POST.get("back", "")))
+
+
+@member_page
+@require_POST
+def restore(request: HttpRequest, code: str) -> HttpResponseBase:
+    """Out of the trash, and back to where the person was: the list, or the project that was not there."""
+    user = _member(request)
+    try:
+        item, _ = services.restore_project(user=user, code=code)
+    except services.ProjectNotFound:
+        messages.error(request, GONE)
+        return redirect(came_from(request))
+    except services.StorageLimitExceeded as refusal:
+        needed, free = size(refusal.needed_bytes), size(max(0, refusal.available_bytes))
+        messages.error(request, f"There is no room to bring it back: it needs {needed}, and {free} are free.")
+        return redirect(came_from(request))
+    except services.ProjectLimitReached as refusal:
+        messages.error(request, f"You keep {refusal.limit} projects, as many as anybody can. Delete another one first.")
+        return redirect(came_from(request))
+    messages.success(request, f"“{item.title}” is back.")
+    if request.POST.get("then") == "open":
+        return redirect("web:project", item.code)
+    return redirect(came_from(request))
+
+
+@member_page
+@require_safe
+def download(request: HttpRequest, code: str) -> HttpResponseBase:
+    """
+    As a file: as it is kept, or a picture as `?as=jpeg` or `png`. The signed addresses are not for this: they serve
+    what the browser can show, within its window, and they end while a page stays open.
+    """
+    item = queries.find_project(code, user=_member(request), reading="body")
+    if item is None:
+        return not_there(request, code)
+    body, content_type = queries.plain(item.content), item.content_type
+    wanted = CONVERTED.get(request.GET.get("as", ""))
+    if wanted and item.is_image and wanted != content_type:
+        try:
+            with encoders.turn_to_convert():
+                body, content_type = images.convert(body, to=wanted), wanted
+        except encoders.EncodersBusy:
+            messages.error(request, "Many pictures are being made just now. Try again in a moment.")
+            return redirect("web:project", item.code)
+    name = file_name(item.code, content_type)
+    return HttpResponse(
+        body,
+        content_type=content_type if item.is_image else TEXT_TYPE,  # a file in any case, and never a document of ours
+        headers={
+            "Content-Disposition": f'attachment; filename="{name}"',
+            "Content-Security-Policy": "default-src 'none'; sandbox",
+        },
+    )
+
+
+def not_there(request: HttpRequest, code: str) -> HttpResponse:
+    """The same for what never was and what is another person's. One of the person's own may be in the trash."""
+    trash = Project.objects.in_trash().filter(user=_member(request), code=codes.fold(code))
+    return shown(request, "not_there", status=404, trashed=trash.only("code", "title", "deleted_at").first())
+
+
+def _shown(request: HttpRequest, user: User, item: Project, renaming: Renaming, *, status: int = 200) -> HttpResponse:
+    """One query more for a text than for a picture, whose bytes the browser asks for."""
+    piece = None
+    if not item.is_image:
+        read = queries.find_project(item.code, user=user, reading="body")
+        if read is None:  # deleted this very moment
+            return not_there(request, item.code)
+        item, piece = read, piece_of(queries.plain(read.content), request.GET.get("piece", ""))
+    back = list_address(request.POST.get("back", "")) if request.method == "POST" else came_from(request)
+    return shown(
+        request,
+        "project",
+        part="shown",
+        status=status,
+        project=item,
+        picture=content_url(request, item) if item.is_image else "",
+        piece=piece,
+        in_columns=item.content_type.partition(";")[0] in WRITTEN_BY_MACHINES,
+        kind=item.project_type.replace("_", " "),
+        format=FORMATS.get(item.content_type, ""),
+        details=details_of(item.metadata),
+        ways=ways_to(item, registered_apps()),
+        renaming=renaming,
+        title_max_length=TITLE_MAX_LENGTH,
+        back=back,
+        back_query=back.partition("?")[2],
+    )
+
+
+def piece_of(body: bytes, asked: str) -> Piece:
+    """The piece with the number that is asked for; the first or the last, if there is none such."""
+    ends = _ends(body)
+    number = int(asked) if asked.isascii() and asked.isdigit() and len(asked) < 6 else 1
+    number = max(1, min(number, len(ends)))
+    start = ends[number - 2] if number > 1 else 0
+    return Piece(body[start : ends[number - 1]].decode(errors="replace"), number, len(ends))
+
+
+def _ends(body: bytes) -> list[int]:
+    """Where the pieces of a text end: with a line where there is one near, and never within a letter."""
+    ends = []
+    start = 0
+    while len(body) - start > PIECE_BYTES:
+        end = start + PIECE_BYTES
+        line_end = body.rfind(b"\n", end - LINE_END_WITHIN, end)
+        if line_end > start:
+            end = line_end + 1
+        while body[end] & 0xC0 == 0x80:  # within a letter of several bytes
+            end -= 1
+        ends.append(end)
+        start = end
+    return [*ends, len(body)]
+
+
+def details_of(metadata: Any) -> list[tuple[str, str, bool]]:
+    """
+    What the app says of the project, for people: a name, its value in words, and whether that is written as code. What
+    most want to know stands first; the rest as the app sent it.
+    """
+    if not isinstance(metadata, dict):
+        return []
+    names = [name for name in NAMED_FIRST if name in metadata]
+    names += [name for name in metadata if name not in NAMED_FIRST]
+    return [(_words(name), *_value(metadata[name])) for name in names if metadata[name] not in (None, "", [], {})]
+
+
+def _words(name: str) -> str:
+    """`negative_prompt` as a person would write it."""
+    words = name.replace("_", " ").strip()
+    return words[:1].upper() + words[1:] or "–"
+
+
+def _value(value: Any) -> tuple[str, bool]:
+    if isinstance(value, bool):
+        return ("Yes" if value else "No"), False
+    if isinstance(value, (str, int, float)):
+        return str(value), False
+    if isinstance(value, list) and all(isinstance(item, (str, int, float)) for item in value):
+        return ", ".join(str(item) for item in value), False
+    return json.dumps(value, ensure_ascii=False, indent=2), True
+
+
+def _member(request: HttpRequest) -> User:
+    assert isinstance(request.user, User)  # noqa: S101  a member page
+    return request.user
+
+
+urlpatterns: list[URLPattern] = [
+    path("projects/<str:code>/", project, name="project"),
+    path("projects/<str:code>/rename/", rename, name="rename"),
+    path("projects/<str:code>/delete/", delete, name="delete"),
+    path("projects/<str:code>/restore/", restore, name="restore"),
+    path("projects/<str:code>/download/", download, name="download"),
+]
