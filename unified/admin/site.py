@@ -43,7 +43,9 @@ class UnifiedAdminSite(AdminSite):
         """How the service is, for who may see it, and who waits for the staff, above the list of models."""
         from unified.admin import upgrades
 
-        shown = {**dashboard.figures(request), "wishes": upgrades.waiting(request)}
+        shown = dashboard.figures(request)
+        standing = shown.get("figures", {}).get("standing")
+        shown["wishes"] = upgrades.waiting(request, known=standing.wishes if standing else None)
         return super().index(request, {**shown, **(extra_context or {})})
 
     def password_change(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:

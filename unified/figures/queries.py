@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from datetime import UTC, date, timedelta
 from typing import Any
 
-from django.db.models import Q, Sum
+from django.db.models import Count, Q, Subquery, Sum
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 
-from accounts.models import App
+from accounts.models import App, UpgradeRequest
 from credits.models import LedgerEntry
 from unified.figures.models import CreditDay, FailedCalls, ServiceDay, Verification
 from workspace.models import Storage
@@ -65,9 +66,14 @@ class Spending:
     operations: list[Operation]
 
 
-def standing() -> ServiceDay | None:
-    """The newest day that has been counted, or None before the first."""
-    return ServiceDay.objects.order_by("-day").first()
+def standing() -> Any | None:
+    """
+    The newest day that has been counted, or None before the first; with `wishes`, how many people wait for a bigger
+    plan now, which would be a query of its own otherwise.
+    """
+    waiting = UpgradeRequest.objects.filter(status=UpgradeRequest.Status.OPEN).order_by()
+    wishes = Subquery(waiting.values("status").annotate(number=Count("pk")).values("number"))
+    return ServiceDay.objects.annotate(wishes=Coalesce(wishes, 0)).order_by("-day").first()
 
 
 def movements(day: date) -> list[Movement]:
