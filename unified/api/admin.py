@@ -13,5 +13,4 @@ class IdempotencyRecordAdmin(ReadOnlyAdmin):
     list_display = ("created_at", "caller", "route", "key", "status")
     list_filter = ("route", "status")
     search_fields = ("key",)
-    show_full_result_count = False
     exclude = ("request_digest", "body")  # an answer may hold what a person keeps

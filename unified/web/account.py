@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import timedelta
 from itertools import chain
-from typing import cast
 
 from django.contrib import messages
 from django.contrib.auth import logout
@@ -24,7 +23,7 @@ from credits.queries import position_of
 from unified import services, takeout
 from unified.sso.pages import SIGN_IN_ANEW
 from unified.sso.validator import is_too_old
-from unified.web.pages import member_page, shown
+from unified.web.pages import as_member, member_page, shown
 from workspace.queries import storage_of
 
 DELETE_WORD = "DELETE"  # typed by who has no e-mail here
@@ -35,7 +34,7 @@ TRAIL_KEPT = timedelta(days=30)  # beyond it, since when an app is signed in is 
 @member_page
 @require_safe
 def account(request: HttpRequest) -> HttpResponseBase:
-    user = _member(request)
+    user = as_member(request).user
     return shown(
         request,
         "account",
@@ -50,7 +49,7 @@ def account(request: HttpRequest) -> HttpResponseBase:
 def sign_out_of_app(request: HttpRequest) -> HttpResponseBase:
     """Ends what one app can do as the person. That it can do nothing any more is no mistake: it was done before."""
     client = get_object_or_404(Client, client_id=request.POST.get("client", ""))
-    accounts.sign_out(user=_member(request), client=client)
+    accounts.sign_out(user=as_member(request).user, client=client)
     messages.success(request, f"{client.name} is signed out.")
     return redirect("web:account")
 
@@ -58,7 +57,7 @@ def sign_out_of_app(request: HttpRequest) -> HttpResponseBase:
 @member_page
 @require_POST
 def sign_out_everywhere(request: HttpRequest) -> HttpResponseBase:
-    user = _member(request)
+    user = as_member(request).user
     logout(request)
     accounts.cut_off(user=user, actor=user)
     return redirect("sso:signed-out")
@@ -67,7 +66,7 @@ def sign_out_everywhere(request: HttpRequest) -> HttpResponseBase:
 @member_page
 @require_safe
 def take_out(request: HttpRequest) -> HttpResponseBase:
-    pieces = takeout.archive(_member(request))
+    pieces = takeout.archive(as_member(request).user)
     first = next(pieces)  # trouble at the start is still an answer
     response = StreamingHttpResponse(chain([first], pieces), content_type="application/zip")
     response["Content-Disposition"] = f'attachment; filename="{takeout.archive_name()}"'
@@ -81,7 +80,7 @@ def delete(request: HttpRequest) -> HttpResponseBase:
     Says what goes and what stays, and deletes the account of whoever types what is asked for. Only for who has signed
     in just now: a browser that somebody has left open is not enough.
     """
-    user = _member(request)
+    user = as_member(request).user
     if request.method != "POST":
         return _delete_page(request, user)
     if not _is_fresh(request):
@@ -142,10 +141,6 @@ def _is_fresh(request: HttpRequest) -> bool:
 def _is_long(app: SignedInApp) -> bool:
     """Whether it is signed in for longer than can be told."""
     return timezone.now() - app.since > TRAIL_KEPT
-
-
-def _member(request: HttpRequest) -> User:
-    return cast("User", request.user)
 
 
 urlpatterns: list[URLPattern] = [

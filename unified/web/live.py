@@ -7,9 +7,8 @@ from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
-from accounts.models import User
 from unified.web.frame import frame_of
-from unified.web.pages import member_page
+from unified.web.pages import as_member, member_page
 from unified.web.version import version_of
 
 
@@ -17,8 +16,7 @@ from unified.web.version import version_of
 @require_safe
 def live(request: HttpRequest) -> HttpResponseBase:
     """204 if the page has what there is (`?v=` is its version); else the version that there is now."""
-    assert isinstance(request.user, User)  # noqa: S101  a member page
-    version = version_of(request.user)
+    version = version_of(as_member(request).user)
     if request.GET.get("v") == version:
         return HttpResponse(status=204)
     return JsonResponse({"v": version})
@@ -28,6 +26,5 @@ def live(request: HttpRequest) -> HttpResponseBase:
 @require_safe
 def bar(request: HttpRequest) -> HttpResponseBase:
     """What can be spent and how full it is, for the top of a page that is open; and what to do about it, below."""
-    assert isinstance(request.user, User)  # noqa: S101  a member page
-    frame = frame_of(request.user, path=request.path)
+    frame = frame_of(as_member(request).user, path=request.path)
     return render(request, "web/parts/standing.html", {"frame": frame, "brought": True})

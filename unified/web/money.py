@@ -18,7 +18,7 @@ from credits.models import LedgerEntry
 from credits.pricing import current_prices
 from credits.queries import export, history, live_holds, position_of
 from unified.api import csv_export
-from unified.web.pages import member_page, shown
+from unified.web.pages import as_member, member_page, shown
 from workspace import codes
 from workspace.models import Project
 
@@ -89,7 +89,7 @@ def wanted_of(request: HttpRequest, apps: list[App]) -> Wanted:
 @member_page
 @require_safe
 def overview(request: HttpRequest) -> HttpResponseBase:
-    user, apps = _user(request), registered_apps()
+    user, apps = as_member(request).user, registered_apps()
     wanted = wanted_of(request, apps)
     page = history(user=user, limit=PAGE_SIZE, before_seq=wanted.before, **wanted.filters)
     return shown(
@@ -113,7 +113,7 @@ def overview(request: HttpRequest) -> HttpResponseBase:
 @require_safe
 def purse(request: HttpRequest) -> HttpResponseBase:
     """What can be spent, is held and expires, for a page that is open."""
-    return render(request, "web/parts/purse.html", _purse(_user(request)))
+    return render(request, "web/parts/purse.html", _purse(as_member(request).user))
 
 
 @member_page
@@ -121,7 +121,7 @@ def purse(request: HttpRequest) -> HttpResponseBase:
 def transactions_csv(request: HttpRequest) -> HttpResponseBase:
     """All of the history that the filters choose, as a file, oldest first, made while it is sent."""
     wanted = wanted_of(request, registered_apps())
-    entries = export(user=_user(request), **wanted.filters)
+    entries = export(user=as_member(request).user, **wanted.filters)
     response = StreamingHttpResponse(csv_export.lines(entries), content_type="text/csv; charset=utf-8")
     response["Content-Disposition"] = 'attachment; filename="transactions.csv"'
     return response
@@ -158,11 +158,6 @@ def _price_lists() -> list[Pricing]:
     for line in current_prices():
         lists.setdefault(line.app_id, Pricing(line.app, [])).lines.append(line)
     return [pricing for pricing in lists.values() if pricing.app.is_active]
-
-
-def _user(request: HttpRequest) -> User:
-    assert isinstance(request.user, User)  # noqa: S101  a member page
-    return request.user
 
 
 urlpatterns: list[URLPattern] = [

@@ -35,6 +35,11 @@ class MemberRequest(HttpRequest):
     htmx: HtmxDetails
 
 
+def as_member(request: HttpRequest) -> MemberRequest:
+    """The request of a member page as what it is: `member_page` has let nobody else in."""
+    return cast("MemberRequest", request)
+
+
 def member_page(view: View) -> View:
     """
     Only for who is signed in. Whoever is not (any more) is sent to sign in and comes back; when a part of a page asks,
@@ -61,10 +66,10 @@ def shown(request: HttpRequest, template: str, *, part: str = "", status: int = 
     The page `web/<template>.html`; or only `web/parts/<part>.html`, which it includes, when htmx asks for the element
     of that id. Coming back to a page (the back button) always gets all of it.
     """
-    htmx = cast("MemberRequest", request).htmx
+    htmx = as_member(request).htmx
     only = part and htmx and not htmx.history_restore_request and htmx.target == part
     if not only:
-        context["frame"] = frame_of(cast("MemberRequest", request).user, path=request.path)
+        context["frame"] = frame_of(as_member(request).user, path=request.path)
     return render(request, f"web/parts/{part}.html" if only else f"web/{template}.html", context, status=status)
 
 
@@ -78,5 +83,5 @@ def _form_of(request: HttpRequest) -> str:
 
 def _page_of(request: HttpRequest) -> str:
     """The page that a part of has asked, as a path of this site; home, where that is not told."""
-    path = cast("MemberRequest", request).htmx.current_url_abs_path
+    path = as_member(request).htmx.current_url_abs_path
     return quote(path or reverse("home"), safe="")

@@ -17,7 +17,7 @@ from django.views.decorators.http import require_POST, require_safe
 from accounts import services
 from accounts.models import Plan, UpgradeRequest, User
 from unified.web.frame import decision_of
-from unified.web.pages import MemberRequest, member_page, shown
+from unified.web.pages import as_member, member_page, shown
 from workspace.models import Storage
 from workspace.queries import storage_of
 
@@ -44,7 +44,7 @@ class Choice:
 @member_page
 @require_safe
 def plans(request: HttpRequest) -> HttpResponseBase:
-    user = _user(request)
+    user = as_member(request).user
     last = UpgradeRequest.objects.filter(user=user).select_related("plan").first()
     is_open = last is not None and last.status == STATUS.OPEN
     storage = storage_of(user)
@@ -86,7 +86,7 @@ def checkout_of(plan: Plan, user: User) -> str:
 def ask(request: HttpRequest) -> HttpResponseBase:
     plan = get_object_or_404(Plan, slug=request.POST.get("plan", ""))
     try:
-        services.request_upgrade(user=_user(request), plan=plan)
+        services.request_upgrade(user=as_member(request).user, plan=plan)
     except services.NotAnUpgrade:
         messages.error(request, f"{plan.name} is not a plan that you can ask for now.")
     except services.UserHasLeft:
@@ -99,7 +99,7 @@ def ask(request: HttpRequest) -> HttpResponseBase:
 @member_page
 @require_POST
 def withdraw(request: HttpRequest) -> HttpResponseBase:
-    if services.withdraw_upgrade(user=_user(request)):
+    if services.withdraw_upgrade(user=as_member(request).user):
         messages.success(request, "Your wish is withdrawn.")
     else:
         messages.info(request, "There was nothing to withdraw any more.")
@@ -110,7 +110,7 @@ def withdraw(request: HttpRequest) -> HttpResponseBase:
 @require_safe
 def decided(request: HttpRequest) -> HttpResponseBase:
     """What was decided meanwhile, for a page that is open."""
-    return render(request, "web/parts/decided.html", {"decided": decision_of(_user(request))})
+    return render(request, "web/parts/decided.html", {"decided": decision_of(as_member(request).user)})
 
 
 @member_page
@@ -119,21 +119,12 @@ def seen(request: HttpRequest) -> HttpResponseBase:
     """The person has read what was decided. Back to the page that they have read it on."""
     number = request.POST.get("wish", "")
     if number.isascii() and number.isdigit() and len(number) < 19:
-        services.note_upgrade_seen(user=_user(request), wish_id=int(number))
-    if _member(request).htmx:
-        return render(request, "web/parts/decided.html", {"decided": decision_of(_user(request))})
+        services.note_upgrade_seen(user=as_member(request).user, wish_id=int(number))
+    if as_member(request).htmx:
+        return render(request, "web/parts/decided.html", {"decided": decision_of(as_member(request).user)})
     back = request.headers.get("Referer", "")
     is_ours = url_has_allowed_host_and_scheme(back, {request.get_host()}, require_https=request.is_secure())
     return redirect(back if is_ours else "web:plans")
-
-
-def _member(request: HttpRequest) -> MemberRequest:
-    assert isinstance(request.user, User)  # noqa: S101  a member page
-    return request  # type: ignore[return-value]
-
-
-def _user(request: HttpRequest) -> User:
-    return _member(request).user
 
 
 urlpatterns: list[URLPattern] = [

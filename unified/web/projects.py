@@ -18,7 +18,7 @@ from accounts.models import App, User
 from accounts.queries import registered_apps
 from unified.api.content_urls import thumbnail_url
 from unified.web.app_links import colours, web_address
-from unified.web.pages import member_page, shown
+from unified.web.pages import as_member, member_page, shown
 from workspace.models import Project
 from workspace.queries import Kind, Order, browse, totals_by_app
 
@@ -84,8 +84,7 @@ def wanted_of(query: Mapping[str, str], apps: list[App]) -> Wanted:
 @member_page
 @require_safe
 def projects(request: HttpRequest) -> HttpResponseBase:
-    user = request.user
-    assert isinstance(user, User)  # noqa: S101  a member page
+    user = as_member(request).user
     apps = registered_apps()
     wanted = wanted_of(request.GET, apps)
     found = _found(user, wanted)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, cast
+from typing import Any
 
 from django.conf import settings
 from django.contrib import messages
@@ -22,7 +22,7 @@ from accounts.models import App, User
 from accounts.queries import registered_apps
 from unified.web import trash
 from unified.web.frame import FULL_PERCENT, NEARLY_PERCENT
-from unified.web.pages import MemberRequest, member_page, shown
+from unified.web.pages import as_member, member_page, shown
 from unified.web.projects import described
 from unified.web.trash import codes_in, listed, total
 from workspace import codes, services
@@ -77,7 +77,7 @@ def storage(request: HttpRequest) -> HttpResponseBase:
 
 def _storage_page(request: HttpRequest, *, put_away: str = "") -> HttpResponseBase:
     """The page; with `put_away` right after that has gone into the trash, which the reader's eyes are led to."""
-    user = cast("User", request.user)
+    user = as_member(request).user
     query = request.POST if put_away else request.GET
     room = storage_of(user)
     sizes = sizes_of(user)
@@ -201,7 +201,7 @@ def make_room(request: HttpRequest) -> HttpResponseBase:
     GET asks about what is ticked, for who has no scripts; POST puts exactly that into the trash, or nothing: if it is
     not there as it was shown, or the trash would lose something that was not told, it is asked about once more.
     """
-    user = cast("User", request.user)
+    user = as_member(request).user
     asked = _versions_in(
         request.POST.getlist("project") if request.method == "POST" else request.GET.getlist("project")
     )
@@ -217,7 +217,7 @@ def make_room(request: HttpRequest) -> HttpResponseBase:
         return _ask(request, asked, refusal)
     moment = outcome.removed[0].deleted_at
     away = moment.isoformat() if moment else ""
-    if cast("MemberRequest", request).htmx:
+    if as_member(request).htmx:
         return _storage_page(request, put_away=away)
     return redirect(f"{reverse('web:storage')}?{urlencode({'away': away})}")
 
@@ -236,7 +236,7 @@ def _ask(
     request: HttpRequest, asked: dict[str, int], refusal: services.ShownHasChanged | None = None
 ) -> HttpResponseBase:
     """What would go as it is now, what that frees, what has gone already, and what the trash would lose for it."""
-    user = cast("User", request.user)
+    user = as_member(request).user
     leaving = kept_of(user, asked)
     in_trash = trash_of(user)
     gone_codes = asked.keys() - {project.code for project in leaving}
@@ -259,14 +259,14 @@ def _ask(
         "losing": [project for project in in_trash if project.code in lost_codes],
         "is_refused": refusal is not None,
     }
-    if cast("MemberRequest", request).htmx:
+    if as_member(request).htmx:
         return render(request, "web/parts/sure.html", context)
     return shown(request, "make_room", **context)
 
 
 def _to_storage(request: HttpRequest) -> HttpResponseBase:
     """Back to the page, all of it: there is something to be told."""
-    if cast("MemberRequest", request).htmx:
+    if as_member(request).htmx:
         return trash.whole_page(reverse("web:storage"))
     return redirect("web:storage")
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import cast
 
 from django.conf import settings
 from django.contrib import messages
@@ -15,9 +14,8 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 from django_htmx.http import HttpResponseClientRedirect
 
-from accounts.models import User
 from unified.api.figures import plural
-from unified.web.pages import MemberRequest, member_page, shown
+from unified.web.pages import as_member, member_page, shown
 from unified.web.projects import described
 from unified.web.templatetags.figures import size
 from workspace import codes, services
@@ -30,7 +28,7 @@ NAMED_AT_MOST = 3  # in a sentence
 @member_page
 @require_safe
 def trash(request: HttpRequest) -> HttpResponseBase:
-    user = cast("User", request.user)
+    user = as_member(request).user
     room = storage_of(user)
     found = trash_of(user)
     asked = set(codes_in(request.GET, "code"))
@@ -52,7 +50,7 @@ def trash(request: HttpRequest) -> HttpResponseBase:
 @require_POST
 def restore(request: HttpRequest) -> HttpResponseBase:
     """Takes what is asked for out of the trash: all of it or nothing."""
-    user = cast("User", request.user)
+    user = as_member(request).user
     asked = codes_in(request.POST, "code")
     if not asked:
         messages.info(request, "Nothing is ticked yet: tick what should come back.")
@@ -83,7 +81,7 @@ def restore(request: HttpRequest) -> HttpResponseBase:
 @require_http_methods(["GET", "HEAD", "POST"])
 def empty(request: HttpRequest) -> HttpResponseBase:
     """Asks, with what is in the trash now; and removes that for good, if nothing else has come into it meanwhile."""
-    user = cast("User", request.user)
+    user = as_member(request).user
     has_grown = False
     if request.method == "POST":
         try:
@@ -130,7 +128,7 @@ def _onwards(request: HttpRequest) -> HttpResponseBase:
     asked_for = request.POST.get("next", "")
     if not (asked_for.startswith("/") and url_has_allowed_host_and_scheme(asked_for, allowed_hosts=None)):
         return redirect("web:trash")
-    return whole_page(asked_for) if cast("MemberRequest", request).htmx else redirect(asked_for)
+    return whole_page(asked_for) if as_member(request).htmx else redirect(asked_for)
 
 
 urlpatterns: list[URLPattern] = [

@@ -19,7 +19,7 @@ from accounts.queries import registered_apps
 from unified.api.content_urls import content_url
 from unified.api.figures import file_name
 from unified.web.app_links import ways_to
-from unified.web.pages import member_page, shown
+from unified.web.pages import as_member, member_page, shown
 from unified.web.projects import came_from, list_address
 from unified.web.templatetags.figures import size
 from workspace import codes, encoders, images, queries, services
@@ -66,7 +66,7 @@ def project(request: HttpRequest, code: str) -> HttpResponseBase:
     The project in full. A page that is open asks for the part "shown" when something of the person's has changed, with
     the version that it shows (`?seen=`): nothing is sent again that is there.
     """
-    user = _member(request)
+    user = as_member(request).user
     part = request.htmx and request.htmx.target == "shown"  # type: ignore[attr-defined]
     item = queries.find_project(code, user=user)
     if item is None:
@@ -82,7 +82,7 @@ def project(request: HttpRequest, code: str) -> HttpResponseBase:
 @require_POST
 def rename(request: HttpRequest, code: str) -> HttpResponseBase:
     """Meant for the version that the person has seen: what an app has made of it meanwhile they are told first."""
-    user = _member(request)
+    user = as_member(request).user
     title = " ".join(request.POST.get("title", "").split())
     version = request.POST.get("version", "")
     seen = int(version) if version.isascii() and version.isdigit() and len(version) < 10 else 0
@@ -115,7 +115,7 @@ def rename(request: HttpRequest, code: str) -> HttpResponseBase:
 def delete(request: HttpRequest, code: str) -> HttpResponseBase:
     """Into the trash, without a question: the next page has the way back."""
     try:
-        item, _ = services.delete_project(user=_member(request), code=code)
+        item, _ = services.delete_project(user=as_member(request).user, code=code)
     except services.ProjectNotFound:
         return not_there(request, code)
     undo = reverse("web:restore", args=[item.code])
@@ -127,7 +127,7 @@ def delete(request: HttpRequest, code: str) -> HttpResponseBase:
 @require_POST
 def restore(request: HttpRequest, code: str) -> HttpResponseBase:
     """Out of the trash, and back to where the person was: the list, or the project that was not there."""
-    user = _member(request)
+    user = as_member(request).user
     try:
         item, _ = services.restore_project(user=user, code=code)
     except services.ProjectNotFound:
@@ -153,7 +153,7 @@ def download(request: HttpRequest, code: str) -> HttpResponseBase:
     As a file: as it is kept, or a picture as `?as=jpeg` or `png`. The signed addresses are not for this: they serve
     what the browser can show, within its window, and they end while a page stays open.
     """
-    item = queries.find_project(code, user=_member(request), reading="body")
+    item = queries.find_project(code, user=as_member(request).user, reading="body")
     if item is None:
         return not_there(request, code)
     body, content_type = queries.plain(item.content), item.content_type
@@ -178,7 +178,7 @@ def download(request: HttpRequest, code: str) -> HttpResponseBase:
 
 def not_there(request: HttpRequest, code: str) -> HttpResponse:
     """The same for what never was and what is another person's. One of the person's own may be in the trash."""
-    trash = Project.objects.in_trash().filter(user=_member(request), code=codes.fold(code))
+    trash = Project.objects.in_trash().filter(user=as_member(request).user, code=codes.fold(code))
     return shown(request, "not_there", status=404, trashed=trash.only("code", "title", "deleted_at").first())
 
 
@@ -262,11 +262,6 @@ def _value(value: Any) -> tuple[str, bool]:
     if isinstance(value, list) and all(isinstance(item, (str, int, float)) for item in value):
         return ", ".join(str(item) for item in value), False
     return json.dumps(value, ensure_ascii=False, indent=2), True
-
-
-def _member(request: HttpRequest) -> User:
-    assert isinstance(request.user, User)  # noqa: S101  a member page
-    return request.user
 
 
 urlpatterns: list[URLPattern] = [
