@@ -91,6 +91,15 @@ def place() -> Iterator[Place]:
     place.clean()
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Both signals raise a KeyboardInterrupt, as Ctrl-C does in a program of its own."""
+    before = {number: signal.signal(number, signal.default_int_handler) for number in (signal.SIGINT, signal.SIGTERM)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
 def until(condition: Callable[[], bool]) -> None:
     deadline = time.monotonic() + 20
     while not condition():
@@ -290,6 +299,36 @@ def test_an_interrupted_initdb_leaves_nothing_half_made(place: Place, how: signa
     with server.running():
         assert answers(server)
         assert not list(server.home.glob("postgres.new-*"))
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_in_the_moment_of_the_start_leaves_no_server(
+    place: Place, monkeypatch: pytest.MonkeyPatch, interruptible: None, number: signal.Signals
+) -> None:
+    """It has begun, and neither knows its starter of it, nor is there a pid file; a second signal meets the end."""
+    servers: list[subprocess.Popen[bytes]] = []
+
+    class Interrupted(subprocess.Popen[bytes]):
+        def __init__(self, *args: Any, **options: Any) -> None:
+            super().__init__(*args, **options)
+            if "initdb" not in args[0][0]:
+                servers.append(self)
+                signal.raise_signal(number)
+
+        def wait(self, timeout: float | None = None) -> int:
+            if self in servers and timeout:
+                signal.raise_signal(number)
+            return super().wait(timeout)
+
+    monkeypatch.setattr("unified.database.subprocess.Popen", Interrupted)
+    with pytest.raises(KeyboardInterrupt), place.server().running():
+        pytest.fail("it went on as if nothing had been asked")
+    assert [server.poll() is None for server in servers] == [False]
+    assert signal.getsignal(number) is signal.default_int_handler
+
+    monkeypatch.undo()
+    with place.server().running() as server:
+        assert answers(server)
 
 
 def test_ctrl_c_leaves_the_server_to_its_users(place: Place) -> None:

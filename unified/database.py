@@ -14,10 +14,12 @@ import contextlib
 import hashlib
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import warnings
 from collections.abc import Iterator
@@ -46,7 +48,7 @@ if sys.platform != "win32":  # There, settings can still be imported when DATABA
 
 PORT = "5432"  # Only part of the socket's file name.
 SOCKET_PATH_MAX_BYTES = 103  # What macOS holds; Linux holds 107.
-START_TIMEOUT_SECONDS = 60
+START_TIMEOUT_SECONDS = STOP_TIMEOUT_SECONDS = 60
 LOG_MAX_BYTES = 1_000_000
 
 
@@ -126,7 +128,7 @@ class EmbeddedPostgres:
                         self._start()
                         self._make_database()
                     except BaseException:
-                        with contextlib.suppress(DatabaseUnavailable):  # The first problem is told.
+                        with _signals_held(), contextlib.suppress(DatabaseUnavailable):  # The first problem is told.
                             self._stop_if_last(users)
                         raise
             except (OSError, psycopg2.Error) as error:
@@ -135,7 +137,7 @@ class EmbeddedPostgres:
                 yield self
             finally:
                 if os.getpid() == pid:  # Not in a fork, which shares its parent's lock.
-                    with self._locked():
+                    with _signals_held(), self._locked():
                         self._stop_if_last(users)
 
     def destroy(self) -> None:
@@ -224,7 +226,8 @@ class EmbeddedPostgres:
                 if self.log.exists() and self.log.stat().st_size > LOG_MAX_BYTES:
                     self.log.replace(self.log.with_suffix(".log.old"))
                 log_start = self.log.stat().st_size if self.log.exists() else 0
-                started = self._process = self._spawn()
+                with _signals_held():  # Or one could come after the server is there and before we know of it.
+                    started = self._process = self._spawn()
             time.sleep(0.02)
         raise DatabaseUnavailable(f"PostgreSQL did not start (see {self.log}): {problem}")
 
@@ -265,16 +268,30 @@ class EmbeddedPostgres:
                 warnings.simplefilter("ignore", ResourceWarning)
                 self._process = None
             return False
-        if self._listening() or (self._process is not None and self._process.poll() is None):
-            self._run("pg_ctl", "stop", "--pgdata", str(self.cluster), "--mode=fast", "-w", "--timeout=60")
-        if self._process is not None:
-            self._process.wait()
-            self._process = None
+        if self._process is not None and self._process.poll() is None:
+            self._end(self._process)
+        elif self._listening():
+            wait = f"--timeout={STOP_TIMEOUT_SECONDS}"
+            self._run("pg_ctl", "stop", "--pgdata", str(self.cluster), "--mode=fast", "-w", wait)
+        self._process = None
         if self.socket_dir != self.cluster:
             with contextlib.suppress(OSError):
                 self.socket_dir.rmdir()
         fcntl.flock(users, fcntl.LOCK_UN)
         return True
+
+    def _end(self, server: subprocess.Popen[bytes]) -> None:
+        """
+        The server that was started here, at any moment of its start: pg_ctl would need a pid file, which comes late.
+        Asked again, since a program that has not come to its signal handlers may not have heard.
+        """
+        deadline = time.monotonic() + STOP_TIMEOUT_SECONDS
+        while time.monotonic() < deadline:
+            server.send_signal(signal.SIGINT)  # What PostgreSQL calls a fast shutdown.
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                server.wait(timeout=1)
+                return
+        raise DatabaseUnavailable(f"PostgreSQL (pid {server.pid}) did not stop (see {self.log}).")
 
     def _listening(self) -> bool:
         with socket.socket(socket.AF_UNIX) as client, contextlib.suppress(OSError):
@@ -323,6 +340,24 @@ class EmbeddedPostgres:
         if done.returncode:
             output = (done.stderr or done.stdout).decode(errors="replace").strip().splitlines()
             raise DatabaseUnavailable(f"PostgreSQL's {program} failed: {' | '.join(output[-5:])}")
+
+
+@contextlib.contextmanager
+def _signals_held() -> Iterator[None]:
+    """Ctrl-C and SIGTERM within the block count after it. (Python's handlers run in the main thread alone.)"""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    came: list[int] = []
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = {number: signal.signal(number, lambda number, _: came.append(number)) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        for number in came:
+            signal.raise_signal(number)
 
 
 @contextlib.contextmanager
