@@ -42,6 +42,7 @@ _cluster = None
 
 def pytest_configure(config: pytest.Config) -> None:
     """Starts the server before pytest-django looks at the settings. The workers use the one of who started them."""
+    settings.WHITENOISE_AUTOREFRESH = True  # or each new client of a test would go through all static files
     if hasattr(config, "workerinput"):
         settings.DATABASES["default"].update(config.workerinput["server"])
         return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import uuid
 from datetime import timedelta
 from typing import Any
@@ -25,10 +26,16 @@ from workspace import services as workspace
 
 WHY = {"reason": "As agreed on the telephone"}  # every form and every action asks for it
 GIFT = LedgerEntry.Source.PROMOTION
+FIRST_PAGE_QUERIES = 12  # at the most, however much there is and whoever looks
+
+
+# The same pictures for every test: encoding them takes longer than most tests.
+encoded = functools.cache(seed._picture)
 
 
 @pytest.fixture
-def demo(db: None) -> User:
+def demo(db: None, monkeypatch: pytest.MonkeyPatch) -> User:
+    monkeypatch.setattr(seed, "_picture", encoded)
     seed.seed_demo()
     return User.objects.get(user_id=seed.DEMO_USER_ID)
 
