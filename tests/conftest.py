@@ -43,6 +43,7 @@ _cluster = None
 def pytest_configure(config: pytest.Config) -> None:
     """Starts the server before pytest-django looks at the settings. The workers use the one of who started them."""
     settings.WHITENOISE_AUTOREFRESH = True  # or each new client of a test would go through all static files
+    settings.PASSWORD_HASHERS = ["tests.hashers.QuickHasher", *settings.PASSWORD_HASHERS[1:]]
     if hasattr(config, "workerinput"):
         settings.DATABASES["default"].update(config.workerinput["server"])
         return
