@@ -1,7 +1,8 @@
 """
-Pictures of a person's own pages in each state, and how fast they are. Run by `make screenshots`; writes PNGs to
-var/screenshots/pages/ and prints the figures. Starts a service of its own, with data of its own, which are gone in the
-end; needs Debian's Chromium.
+Pictures of a person's own pages in each state, and how fast they are. Run by `make screenshots`; writes whole pages to
+var/screenshots/pages/, what a screen shows of them to docs/images/pages/ (each state once: light and dark, a desk's and
+a telephone's), and prints the figures. Starts a service, two apps and a stand-in for Google, with data of their own,
+which are gone in the end; needs Debian's Chromium.
 """
 
 from __future__ import annotations
@@ -14,10 +15,10 @@ import random
 import shutil
 import statistics
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -33,19 +34,21 @@ import django  # noqa: E402
 django.setup()
 
 from PIL import Image, ImageDraw, ImageFilter  # noqa: E402
-from playwright.sync_api import Browser, BrowserContext, Page, Response, StorageState, sync_playwright  # noqa: E402
+from playwright.sync_api import Browser, BrowserContext, Page, Response, Route, StorageState, sync_playwright  # noqa: E402
 
 from tests.browser.conftest import FLAGS  # noqa: E402
-from tests.quickstart.service import Service, home, running  # noqa: E402
+from tests.browser.stack import Stack, stack  # noqa: E402
+from tests.quickstart.service import Service  # noqa: E402
 from unified.seed import DEMO_USER_ID  # noqa: E402
 
 FOLDER = ROOT / "var" / "screenshots" / "pages"
+FOR_DOCS = ROOT / "docs" / "images" / "pages"
 THEMES = ("light", "dark")
 SIZES = {1440: 900, 390: 844}  # a desk's and a telephone's, width to height
 MANY = 200
 RUNS = 3
 FCP_MS, SHIFT, KILOBYTES = 500, 0.05, 150  # what is aimed at
-NEARLY_FULL = 0.97
+SCALE, GAP = 0.6, 16  # of the pictures for the documentation
 
 PICTURES = (
     ("Lighthouse after the storm", "photorealistic", ("#1e293b", "#f59e0b", "#0f172a")),
@@ -78,6 +81,7 @@ class Api:
     """What the apps' servers do for the demo person."""
 
     service: Service
+    saved: int = 0
 
     def call(self, method: str, route: str, app: str = "penora", **body: Any) -> dict[str, Any]:
         key = self.service.facts["app_keys"][app]
@@ -88,6 +92,7 @@ class Api:
         return told
 
     def save(self, title: str, content: str, app: str, **more: Any) -> str:
+        self.saved += 1
         kind = "ai_art" if app == "imagegene" else "page"
         sent = {"user_id": DEMO_USER_ID, "app_source": app, "project_type": kind, "title": title, "content": content}
         return str(self.call("POST", "save-project", app, **sent, **more)["project_code"])
@@ -162,12 +167,15 @@ def fill(api: Api) -> None:
     )  # fmt: skip
 
 
-def fill_up(api: Api) -> list[str]:
-    """Nearly to the last byte. What was saved for it."""
+def fill_up(api: Api, share: float) -> list[str]:
+    """Until that share of the room is taken. What was saved for it."""
     made: list[str] = []
-    while (share := (room := api.room()["storage_stats"])["used_bytes"] / room["limit_bytes"]) < NEARLY_FULL:
-        side = 190 if share < 0.8 else 90
-        made.append(api.save(f"Study in noise, no. {len(made) + 1}", noise(len(made), side), "imagegene"))
+    while (left := round(share * (room := api.room()["storage_stats"])["limit_bytes"]) - room["used_bytes"]) > 0:
+        if left < 4_000:  # the last of it by a text, to the byte
+            made.append(api.save("The last words", "." * left, "penora"))
+            continue
+        side = next(side for side in (190, 90, 40, 12) if 3.2 * side * side < left or side == 12)
+        made.append(api.save(f"Study in noise, no. {len(made) + 1}", noise(api.saved, side), "imagegene"))
     return made
 
 
@@ -186,11 +194,25 @@ def many(api: Api) -> None:
         list(threads.map(one, missing))
 
 
+Deed = Callable[[Page], None]
+
+
+@dataclass(frozen=True)
+class Shot:
+    """A page, what is done on it before the picture is taken, and what it answers."""
+
+    path: str
+    deed: Deed | None = None
+    status: int = 200
+
+
 @dataclass
 class Camera:
     browser: Browser
     url: str
     signed_in: StorageState | None = None
+    screens: dict[str, Image.Image] = field(default_factory=dict)
+    taken: list[str] = field(default_factory=list)
 
     @contextmanager
     def looking(self, theme: str = "light", width: int = 1440) -> Iterator[Page]:
@@ -205,34 +227,75 @@ class Camera:
         finally:
             context.close()
 
-    def take(self, shots: dict[str, str]) -> None:
+    def take(self, shots: dict[str, Shot | str]) -> None:
         """Each of the pages (by the picture's name) in each theme and width."""
         for theme in THEMES:
             for width in SIZES:
                 with self.looking(theme, width) as page:
-                    for name, path in shots.items():
-                        response = page.goto(path)
-                        if response is None or not response.ok:
-                            sys.exit(f"{path} answered {response and response.status}")
-                        page.wait_for_function(
-                            "[...document.images].every(one => one.complete || one.loading == 'lazy')"
-                        )
-                        page.screenshot(
-                            path=FOLDER / f"{name}-{theme}-{width}.png",
-                            full_page=True,
-                            caret="initial",
-                            animations="disabled",
-                        )
+                    for name, shot in shots.items():
+                        self._take(page, shot if isinstance(shot, Shot) else Shot(shot), f"{name}-{theme}-{width}")
                         if page.evaluate("document.documentElement.scrollWidth > innerWidth"):
                             print(f"TOO WIDE: {name} at {width}")
+        self.taken += shots
         print(f"{', '.join(shots)}: taken", flush=True)
 
+    def _take(self, page: Page, shot: Shot, name: str) -> None:
+        page.unroute_all()
+        response = page.goto(shot.path)
+        if response is None or response.status != shot.status:
+            sys.exit(f"{shot.path} answered {response and response.status}")
+        if shot.deed:
+            shot.deed(page)
+        page.wait_for_function("[...document.images].every(one => one.complete || one.loading == 'lazy')")
+        page.evaluate("scrollTo(0, 0)")
+        page.screenshot(path=FOLDER / f"{name}.png", full_page=True, caret="initial", animations="disabled")
+        # (What sticks to an edge of the screen stands in the midst of a whole page.)
+        screen = Image.open(io.BytesIO(page.screenshot(caret="initial", animations="disabled"))).convert("RGB")
+        size = (round(screen.width * SCALE), round(screen.height * SCALE))
+        self.screens[name] = screen.resize(size, Image.Resampling.LANCZOS)
+        page.context.set_offline(False)
+        while HELD:
+            HELD.pop().abort()
 
-def enter(camera: Camera) -> None:
+    def for_docs(self) -> None:
+        """What a screen shows of each state, in one picture: light above dark, a desk's beside a telephone's."""
+        shutil.rmtree(FOR_DOCS, ignore_errors=True)
+        FOR_DOCS.mkdir(parents=True)
+        for name in self.taken:
+            rows = [[self.screens[f"{name}-{theme}-{width}"] for width in SIZES] for theme in THEMES]
+            wide = sum(screen.width for screen in rows[0]) + GAP * (len(SIZES) + 1)
+            high = sum(row[0].height for row in rows) + GAP * (len(rows) + 1)
+            sheet = Image.new("RGB", (wide, high), "#8b919c")
+            for nth, row in enumerate(rows):
+                left, top = GAP, GAP + nth * (row[0].height + GAP)
+                for screen in row:
+                    sheet.paste(screen, (left, top))
+                    left += screen.width + GAP
+            sheet.save(FOR_DOCS / f"{name}.webp", quality=72, method=6)
+
+
+def enter(camera: Camera, name: str | None = None) -> None:
+    """Signs in with Google's stand-in: the demo person, or somebody of that name."""
+    camera.signed_in = None
     with camera.looking() as page:
         page.goto("/signin/")
-        page.get_by_role("button", name="Continue as the demo user").click()
+        page.get_by_role("button", name="Continue with Google").click()
+        if name is None:
+            page.get_by_role("button", name="Demo User").first.click()
+        else:
+            page.get_by_text("Be somebody else").click()
+            page.get_by_label("Any number or name").fill(name)
+            page.get_by_role("button", name="Continue").click()
         page.locator(".who .name").first.wait_for()
+        camera.signed_in = page.context.storage_state()
+
+
+def enter_apps(camera: Camera, *apps: str) -> None:
+    """Without a click: whoever is signed in to Unified is signed in to the apps by opening them."""
+    with camera.looking() as page:
+        for app in apps:
+            page.goto(f"{app}/")
+            page.locator(".who .name").wait_for()
         camera.signed_in = page.context.storage_state()
 
 
@@ -241,6 +304,67 @@ def ask_for_plan(camera: Camera) -> None:
         page.goto("/plans/")
         page.get_by_role("button", name="Ask for Plus").click()
         page.get_by_role("button", name="Withdraw").wait_for()
+
+
+def approve(camera: Camera, service: Service) -> None:
+    """By staff, in the admin."""
+    admin, as_person = service.facts["admin"], camera.signed_in
+    camera.signed_in = None
+    with camera.looking() as page:
+        page.goto("/admin/upgrades/")
+        page.get_by_label("User id").fill(admin["user_id"])
+        page.get_by_label("Password", exact=True).fill(admin["password"])
+        page.get_by_role("button", name="Sign in").first.click()
+        page.locator("#content a[href*='/admin/upgrades/']").first.click()
+        page.get_by_label("Reason").fill("Asked for it, and has used the room well")
+        page.get_by_role("button", name="Approve").click()
+        page.locator(".messagelist .success").wait_for()
+    camera.signed_in = as_person
+
+
+# What is done on a page before its picture is taken. Nothing here waits for a time, only for what it is about.
+
+
+def lose_the_network(page: Page) -> None:
+    page.context.set_offline(True)
+    page.locator("#connection").wait_for()
+
+
+def look_for_something(page: Page) -> None:
+    page.get_by_label("Search").fill("hills")
+
+
+def search_in_vain(page: Page) -> None:
+    page.route("**/projects/?*q=*", lambda route: route.abort())
+    look_for_something(page)
+    page.locator("#trouble").wait_for()
+
+
+HELD: list[Route] = []  # what is not answered before the picture is taken
+
+
+def wait_for_an_answer(page: Page) -> None:
+    with page.expect_request("**/projects/?*q=*"):
+        page.route("**/projects/?*q=*", HELD.append)
+        look_for_something(page)
+    page.locator(".htmx-request").first.wait_for()
+
+
+def tick(page: Page) -> None:
+    for nth in range(3):
+        page.locator("#going input[name=project]").nth(nth).check()
+
+
+def open_the_exact(page: Page) -> None:
+    page.locator("#exactly summary").click()
+
+
+def open_the_menu(page: Page) -> None:
+    page.locator(".who summary").click()
+
+
+def begin_to_rename(page: Page) -> None:
+    page.get_by_text("Rename", exact=True).first.click()
 
 
 WATCH = """
@@ -293,43 +417,60 @@ def main() -> None:
     chromium = shutil.which("chromium") or sys.exit("There is no Chromium: install Debian's package 'chromium'.")
     shutil.rmtree(FOLDER, ignore_errors=True)
     FOLDER.mkdir(parents=True)
-    with home() as folder, running(folder, LOG_LEVEL="ERROR") as service, sync_playwright() as playwright:
-        api = Api(service)
+    with stack() as running, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=list(FLAGS))
-        camera = Camera(browser, service.url)
-        fill(api)
-        camera.take({"home": "/", "sign-in": "/signin/"})
-        enter(camera)
-        ask_for_plan(camera)
-        codes = {one["title"]: one["code"] for one in api.projects()}
-        for title in ("Winter morning", "Launch checklist", "Notes from the fair"):
-            api.delete(codes[title])
-        camera.take(
-            {
-                "projects": "/projects/",
-                "projects-list": "/projects/?view=list",
-                "projects-nothing-found": "/projects/?q=submarine",
-                "project-picture": f"/projects/{codes['Northern lights over the fjord']}/",
-                "project-text": f"/projects/{codes['Interview with a beekeeper']}/",
-                "storage": "/storage/",
-                "trash": "/storage/trash/",
-                "credits": "/credits/",
-                "plans": "/plans/",
-                "account": "/account/",
-                "delete": "/account/delete/",
-            }
-        )
-        filling = fill_up(api)
-        camera.take({"storage-full": "/storage/", "projects-full": "/projects/"})
-        for code in filling:
-            api.delete(code)
-        many(api)
-        report(camera)
-        for one in api.projects():
-            api.delete(one["code"])
-        camera.take({"projects-empty": "/projects/"})
+        camera = Camera(browser, running.unified.url)
+        show(camera, Api(running.unified), running)
         browser.close()
-    print(f"\nThe pictures are in {FOLDER.relative_to(ROOT)}/.")
+    camera.for_docs()
+    print(f"\nWhole pages are in {FOLDER.relative_to(ROOT)}/, pictures for the docs in {FOR_DOCS.relative_to(ROOT)}/.")
+
+
+def show(camera: Camera, api: Api, running: Stack) -> None:
+    """A person's life with Unified, from the door to the last project."""
+    camera.take({"home": "/", "sign-in": "/signin/"})
+    enter(camera, "somebody new")
+    empty = {"projects": "/projects/", "storage": "/storage/", "trash": "/storage/trash/", "credits": "/credits/"}
+    camera.take({f"{name}-empty": path for name, path in empty.items()})
+
+    fill(api)
+    enter(camera)
+    enter_apps(camera, running.penora, running.imagegene)
+    codes = {one["title"]: one["code"] for one in api.projects()}
+    for title in ("Winter morning", "Launch checklist", "Notes from the fair"):
+        api.delete(codes[title])
+    picture = f"/projects/{codes['Northern lights over the fjord']}/"
+    camera.take(
+        {
+            "projects": "/projects/",
+            "projects-list": "/projects/?view=list",
+            "projects-nothing-found": "/projects/?q=submarine",
+            "projects-waiting": Shot("/projects/", wait_for_an_answer),
+            "projects-trouble": Shot("/projects/", search_in_vain),
+            "projects-offline": Shot("/projects/", lose_the_network),
+            "project-picture": picture,
+            "project-text": f"/projects/{codes['Interview with a beekeeper']}/",
+            "project-rename": Shot(picture, begin_to_rename),
+            "project-not-there": Shot("/projects/ZZZZZZ/", status=404),
+            "storage": Shot("/storage/", open_the_exact),
+            "trash": "/storage/trash/",
+            "credits": "/credits/",
+            "plans": "/plans/",
+            "account": Shot("/account/", open_the_menu),
+            "account-delete": "/account/delete/",
+            "goodbye": "/goodbye/",
+        }
+    )
+    for name, share in (("80", 0.81), ("95", 0.96), ("100", 1.0)):
+        fill_up(api, share)
+        camera.take({f"storage-{name}": Shot("/storage/", tick) if name == "95" else "/storage/"})
+    camera.take({"projects-full": "/projects/"})
+    ask_for_plan(camera)
+    camera.take({"plans-asked": "/plans/"})
+    approve(camera, running.unified)
+    camera.take({"plans-approved": "/plans/"})
+    many(api)
+    report(camera)
 
 
 if __name__ == "__main__":

@@ -111,7 +111,7 @@ def position_of(user: User, *, as_of: datetime | None = None) -> Position:
     )
 
 
-def live_holds(user: User, *, limit: int) -> list[Hold]:
+def live_holds(user: User, *, limit: int | None = None) -> list[Hold]:
     """What is set aside of the person's credits, by the database's clock, the first to end first. One query."""
     live = Hold.objects.filter(account_id=user.pk, status=Hold.Status.ACTIVE, expires_at__gt=Now())
     return list(live.select_related("app", "operation").order_by("expires_at", "id")[:limit])
@@ -148,20 +148,21 @@ def export(
     type: str | None = None,
     since: datetime | None = None,
     until: datetime | None = None,
+    newest_first: bool = False,
 ) -> Iterator[LedgerEntry]:
     """
-    Every matching entry that there is at the start, oldest first, `EXPORT_BATCH` a statement: neither the memory nor
-    how long a statement runs depends on how long the history is.
+    Every matching entry that there is at the start, oldest first if not said otherwise, `EXPORT_BATCH` a statement:
+    neither the memory nor how long a statement runs depends on how long the history is.
     """
     matching = _matching(user=user, app=app, type=type, since=since, until=until)
-    newest = matching.order_by("-seq").values_list("seq", flat=True).first() or 0
-    after = 0
-    while after < newest:
-        batch = list(
-            matching.filter(seq__gt=after, seq__lte=newest)
-            .select_related("app", "operation")
-            .order_by("seq")[:EXPORT_BATCH]
-        )
+    there, back, beyond = ("-seq", "seq", "seq__lt") if newest_first else ("seq", "-seq", "seq__gt")
+    last = matching.order_by(back).values_list("seq", flat=True).first()
+    left = matching.select_related("app", "operation").order_by(there)
+    if last is not None and not newest_first:
+        left = left.filter(seq__lte=last)  # what is written meanwhile is not waited for
+    after = None
+    while after != last:
+        batch = list((left if after is None else left.filter(**{beyond: after}))[:EXPORT_BATCH])
         yield from batch
         after = batch[-1].seq
 

@@ -1,5 +1,5 @@
 /*
-What pages do at once, without asking the service: copying, and saying that something did not work. Without scripts the
+What pages do at once, without asking the service: copying, and going on by the keyboard. Without scripts the
 codes stand there to be written down, and the buttons that only copy are not shown.
 */
 (() => {
@@ -51,14 +51,21 @@ codes stand there to be written down, and the buttons that only copy are not sho
     }
   });
 
+  // After a step to another page of projects, reading goes on at its beginning, and not where the link was.
+  addEventListener('htmx:afterSettle', ({detail}) => {
+    if (detail.requestConfig?.elt.closest('#found .pages')) document.getElementById('found').focus({preventScroll: true});
+  });
+
+  // From one project to the next, unless somebody writes, or looks at something else.
+  addEventListener('keydown', event => {
+    const way = {ArrowLeft: 'previous', ArrowRight: 'next'}[event.key];
+    if (!way || event.defaultPrevented || event.altKey || event.ctrlKey || event.metaKey || event.shiftKey) return;
+    if (event.target.closest('input, textarea, select, summary, [contenteditable]')) return;
+    document.getElementById(way)?.click();
+  });
+
   // What an app changes meanwhile must not take the words away from somebody who is typing them.
   addEventListener('htmx:oobBeforeSwap', event => {
     if (event.detail.target.id === 'renaming' && event.detail.target.open) event.detail.shouldSwap = false;
   });
-
-  for (const event of ['htmx:responseError', 'htmx:sendError', 'htmx:timeout']) {
-    addEventListener(event, ({detail}) => {
-      if (detail.requestConfig?.triggeringEvent?.type !== 'live') tell('That did not work. Try again in a moment.');
-    });
-  }
 })();

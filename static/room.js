@@ -10,10 +10,13 @@ is done again afterwards. Without scripts the buttons lead to a page that asks.
 
   const list = () => document.querySelector('[data-ticks]');
   const boxes = () => [...document.querySelectorAll('[data-ticks] [data-code]')];
-  const many = (number) => number.toString().replace(/\B(?=(\d{3})+$)/g, '\u202f');
-  const size = (bytes) => {
-    if (bytes < 1024) return `${bytes} ${bytes === 1 ? 'byte' : 'bytes'}`;
-    return bytes < MEGABYTE ? `${Math.round(bytes / 1024)} KB` : `${(bytes / MEGABYTE).toFixed(2)} MB`;
+  const whole = (number) => number.toLocaleString('en-US');
+  const size = (bytes) => { // as accounts/templatetags/figures.py says sizes
+    const [kilobytes, megabytes] = [bytes / 1024, bytes / MEGABYTE];
+    if (bytes < 1024) return `${whole(bytes)}\u00a0${bytes === 1 ? 'byte' : 'bytes'}`;
+    if (Math.round(kilobytes) < 1000) return `${+kilobytes.toFixed(kilobytes < 10 ? 1 : 0)}\u00a0KB`;
+    if (megabytes < 1023.995) return `${whole(+megabytes.toFixed(2))}\u00a0MB`;
+    return `${whole(+(megabytes / 1024).toFixed(2))}\u00a0GB`;
   };
 
   function tell() {
@@ -25,12 +28,12 @@ is done again afterwards. Without scripts the buttons lead to a page that asks.
     sum.dataset.nothing ??= ticked.length ? 'Nothing ticked' : sum.textContent;
     let text = sum.dataset.nothing;
     if (ticked.length) {
-      text = `${many(ticked.length)} ticked, ${sum.dataset.verb} ${size(bytes)}`;
+      text = `${whole(ticked.length)} ticked, ${sum.dataset.verb} ${size(bytes)}`;
       const limit = Number(sum.dataset.limit);
       if (limit) text += `: then ${Math.floor(100 * (sum.dataset.used - bytes) / limit)} % full`;
     }
     if (sum.textContent !== text) sum.textContent = text;
-    document.querySelector('[data-deed]').disabled = !ticked.length;
+    for (const deed of document.querySelectorAll('[data-deed]')) deed.disabled = !ticked.length;
     const every = document.querySelector('[data-all]');
     every.parentElement.hidden = all.length < 2;
     every.checked = ticked.length === all.length;

@@ -180,6 +180,16 @@ def _secret_key() -> str:
 
 def refuse_to_start_if_misconfigured() -> None:
     """Raises ImproperlyConfigured with every serious message of the checks that need no database."""
-    serious = [message for message in checks.run_checks() if message.is_serious()]
+    serious = [message for message in (*checks.run_checks(), *_check_static_files()) if message.is_serious()]
     if serious:
         raise ImproperlyConfigured("Unified does not start.\n" + "\n".join(str(message) for message in serious))
+
+
+def _check_static_files() -> Iterable[checks.CheckMessage]:
+    """Of who serves alone: other commands need none, and `collectstatic` is one of them."""
+    if not settings.DEBUG and not (settings.STATIC_ROOT / "staticfiles.json").exists():
+        yield checks.Error(
+            f"The pages' static files are not in {settings.STATIC_ROOT}, and DEBUG is off: every page would fail.",
+            hint="Run 'python manage.py collectstatic --noinput', again after each new version.",
+            id="unified.E016",
+        )

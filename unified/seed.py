@@ -56,20 +56,23 @@ def seed_registry() -> None:
 
 @transaction.atomic
 def seed_demo() -> None:
-    """The person of the guide's samples: 50 credits at the start, 43 left, four projects of each app."""
+    """
+    The person of the guide's samples: 50 credits at the start, 43 left, four projects of each app. Whoever of them had
+    left is here again with these projects, and with the credits that they had: paid for they were the first time.
+    """
     if len(_PAGES) + len(_PICTURES) > settings.MAX_PROJECTS_PER_USER:
         return  # a service that is set up to keep fewer has no room for the demonstration
-    user, created = services.create_member(
+    if User.objects.filter(user_id=DEMO_USER_ID, deleted_at=None).exists():
+        return
+    user, is_new = services.create_member(
         user_id=DEMO_USER_ID, username="Demo User", email="demo@example.com", initial_credits=50
     )
-    if not created:
-        return
     penora, imagegene = App.objects.get(slug="penora"), App.objects.get(slug="imagegene")
     for title, operation, text in _PAGES:
         _make(
             user,
             penora,
-            operation=operation,
+            operation=operation if is_new else None,
             title=title,
             kind="page",
             content=_text(text),
@@ -80,7 +83,7 @@ def seed_demo() -> None:
         _make(
             user,
             imagegene,
-            operation=operation,
+            operation=operation if is_new else None,
             title=title,
             kind="ai_art",
             content=_picture(colours),

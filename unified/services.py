@@ -114,12 +114,13 @@ def leave(*, user: User) -> User:
 def delete_member(*, user: User) -> User:
     """
     Removes what the person has made and what tells who they are: projects, trash, reservations, name and e-mail, also
-    where the staff's history and kept answers show them, and from where they signed in. Their sessions and tokens end,
-    their live holds are released. The ledger stays as it is, and
-    so do holds, with the descriptions that apps have written into them: they are the truth about credits.
+    where the staff's history and kept answers show them, what staff have written to them with a decision about a plan,
+    and from where they signed in. Their sessions and tokens end, their live holds are released, an open wish for a plan
+    is withdrawn. The ledger stays as it is, and so do holds, with the descriptions that apps have written into them:
+    they are the truth about credits.
 
-    It can be done again. Raises accounts.services.NoDefaultPlan. Locks: the user's row, the account, its
-    holds, the storage row.
+    It can be done again. Raises accounts.services.NoDefaultPlan. Locks: the user's row, the account, its holds, the
+    storage row.
     """
     was_here = accounts.lock_user(user=user).deleted_at is None
     member = accounts.forget_user(user=user)
@@ -127,7 +128,7 @@ def delete_member(*, user: User) -> User:
         accounts.cut_off(user=member)
     accounts.forget_address(user=member)
     accounts.remove_second_factor(user=member)
-    accounts.withdraw_upgrade(user=member)
+    accounts.forget_upgrades(user=member)
     credits.release_all(user=member)
     workspace.remove_everything(user=member)
     IdempotencyRecord.objects.filter(subject=member.user_id).delete()
@@ -142,8 +143,9 @@ def change_plan(*, user: User, plan: Plan, actor: User | None = None, as_shown: 
     """
     Puts the person on `plan`, with its room and its month's credits. A month that a former plan has given credits for
     goes on, and the new plan gives what it gives more; else the months are counted from now. What is left of the former
-    plan's credits stays until it expires. What has changed goes into the audit (without `actor`, as done at the command
-    line). With `as_shown`, the mark that `try_change_plan` gave, only if that is still what comes of it.
+    plan's credits stays until it expires. Their open wish is closed, if it was for this plan (then as granted) or for
+    one that gives no more. What has changed goes into the audit (without `actor`, as done at the command line). With
+    `as_shown`, the mark that `try_change_plan` gave, only if that is still what comes of it.
 
     Raises workspace.services.StorageLimitExceeded if they keep more than the plan has room for, OwnRoom and NotAsShown;
     then nothing is written. Locks: the user's row, the account, the storage row.
@@ -167,6 +169,7 @@ def change_plan(*, user: User, plan: Plan, actor: User | None = None, as_shown: 
             **given,
             **workspace.removed_in_words(change.room.removed),
         )
+    accounts.settle_upgrade(user=change.member, actor=actor)
     return change.member
 
 

@@ -9,10 +9,8 @@ from collections.abc import Callable
 from typing import Any, ClassVar
 
 from django.contrib import admin
-from django.contrib.humanize.templatetags.humanize import intcomma
 from django.db.models import F, FloatField, Q, QuerySet
 from django.db.models.functions import Cast, Coalesce, NullIf
-from django.template.defaultfilters import filesizeformat
 from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
@@ -21,6 +19,7 @@ from django.utils.text import Truncator
 from accounts.admin.base import OfPersonMixin, ReadOnlyAdmin, people_called
 from accounts.admin.filters import date_range, number_range
 from accounts.models import Plan
+from accounts.templatetags.figures import MEGABYTE, exact_size, size, whole
 from workspace import codes
 from workspace.models import (
     WARNING_PERCENTS,
@@ -32,7 +31,6 @@ from workspace.models import (
     StorageWarning,
 )
 
-MEGABYTE = 1_048_576
 LONGEST_SHOWN = 40  # characters of a title in the list
 WHO = "User id, name or e-mail"
 INSPECT = "workspace.inspect_projectcontent"
@@ -128,13 +126,13 @@ class StorageAdmin(OfPersonMixin, ReadOnlyAdmin):
     @admin.display(description="used of limit", ordering="used_bytes")
     def room(self, storage: Storage) -> SafeString:
         """A bar, with its figures and the mark that is reached in words: the colour alone says nothing."""
-        figures = f"{filesizeformat(storage.used_bytes)} of {filesizeformat(storage.limit_bytes)}"
+        figures = f"{size(storage.used_bytes)} of {size(storage.limit_bytes)}"
         most = max(storage.limit_bytes, 1)
         bar = format_html(
             '<meter class="room" min="0" max="{}" low="{}" high="{}" optimum="0" value="{}" aria-label="{} used">'
             '</meter> <span class="figures-of-room" title="{} of {} bytes">{}</span>',
             *(most, most * 0.8, most * 0.95, storage.used_bytes, figures),
-            *(intcomma(storage.used_bytes), intcomma(storage.limit_bytes), figures),
+            *(whole(storage.used_bytes), whole(storage.limit_bytes), figures),
         )
         if not storage.warned_percent:
             return bar
@@ -147,7 +145,7 @@ class StorageAdmin(OfPersonMixin, ReadOnlyAdmin):
 
     @admin.display(description="reserved", ordering="reserved_bytes")
     def reserved(self, storage: Storage) -> SafeString | str:
-        return _size(storage.reserved_bytes) if storage.reserved_bytes else "–"
+        return exact_size(storage.reserved_bytes) if storage.reserved_bytes else "–"
 
     @admin.display(description="by app")
     def apps(self, storage: Storage) -> SafeString | str:
@@ -155,7 +153,7 @@ class StorageAdmin(OfPersonMixin, ReadOnlyAdmin):
         parts.sort(key=lambda part: (-part.used_bytes, part.app_id))
         if not parts:
             return "–"
-        told = ((part.app, filesizeformat(part.used_bytes), part.project_count) for part in parts)
+        told = ((part.app, size(part.used_bytes), part.project_count) for part in parts)
         return format_html_join(" · ", '<span class="part-of-room">{} {} in {}</span>', told)
 
     @admin.display(description="projects", ordering="project_count")
@@ -164,7 +162,7 @@ class StorageAdmin(OfPersonMixin, ReadOnlyAdmin):
 
     @admin.display(description="trash", ordering="trash_bytes")
     def trash(self, storage: Storage) -> str:
-        return f"{filesizeformat(storage.trash_bytes)} in {storage.trash_count}" if storage.trash_count else "–"
+        return f"{size(storage.trash_bytes)} in {storage.trash_count}" if storage.trash_count else "–"
 
 
 class OfStorageAdmin(OfPersonMixin, ReadOnlyAdmin):
@@ -192,7 +190,7 @@ class ReservationAdmin(OfStorageAdmin):
 
     @admin.display(description="size", ordering="size_bytes")
     def size(self, reservation: Reservation) -> SafeString:
-        return _size(reservation.size_bytes)
+        return exact_size(reservation.size_bytes)
 
 
 @admin.register(StorageWarning)
@@ -210,11 +208,11 @@ class StorageWarningAdmin(OfStorageAdmin):
 
     @admin.display(description="used", ordering="used_bytes")
     def used(self, warning: StorageWarning) -> SafeString:
-        return _size(warning.used_bytes)
+        return exact_size(warning.used_bytes)
 
     @admin.display(description="limit", ordering="limit_bytes")
     def limit(self, warning: StorageWarning) -> SafeString:
-        return _size(warning.limit_bytes)
+        return exact_size(warning.limit_bytes)
 
 
 @admin.register(AppStorage)
@@ -234,7 +232,7 @@ class AppStorageAdmin(OfStorageAdmin):
 
     @admin.display(description="used", ordering="used_bytes")
     def used(self, part: AppStorage) -> SafeString:
-        return _size(part.used_bytes)
+        return exact_size(part.used_bytes)
 
 
 @admin.register(Project)
@@ -296,7 +294,7 @@ class ProjectAdmin(OfPersonMixin, ReadOnlyAdmin):
 
     @admin.display(description="size", ordering="size_bytes")
     def size(self, project: Project) -> SafeString:
-        return _size(project.size_bytes)
+        return exact_size(project.size_bytes)
 
 
 @admin.register(ProjectContent)
@@ -338,8 +336,3 @@ def _ways(deeds: list[tuple[str, str, str]]) -> Callable[[Storage], SafeString |
         return format_html_join(" · ", '<a class="way" href="{}" aria-label="{}">{}</a>', ways)
 
     return change
-
-
-def _size(size_bytes: int) -> SafeString:
-    """ "4.9 KB", with the bytes on hover."""
-    return format_html('<span title="{} bytes">{}</span>', intcomma(size_bytes), filesizeformat(size_bytes))

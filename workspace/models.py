@@ -15,7 +15,7 @@ from django.db import models
 from django.db.models import F, Func, Q
 from django.db.models.functions import Now
 
-from workspace import codes
+from workspace import codes, titles
 
 TITLE_MAX_LENGTH = 200
 PROJECT_TYPE_MAX_LENGTH = 64
@@ -72,6 +72,11 @@ class Storage(models.Model):
     @property
     def available_bytes(self) -> int:
         return self.limit_bytes - self.used_bytes - self.reserved_bytes
+
+    @property
+    def percent_used(self) -> int:
+        """Of the limit, rounded down: 100 only when it is full. Something of nothing is full."""
+        return 100 * self.used_bytes // self.limit_bytes if self.limit_bytes else 100
 
 
 class Reservation(models.Model):
@@ -201,6 +206,11 @@ class Project(models.Model):
 
     def __str__(self) -> str:
         return f"{self.code} {self.title}"
+
+    @property
+    def shown_title(self) -> str:
+        """The title for people: on pages, not for apps."""
+        return titles.displayed(self.title)
 
     @property
     def is_image(self) -> bool:

@@ -1,6 +1,6 @@
 """
 Reads of the workspace: lists, counts and totals. None of them reads what a project holds, but the last few, which say
-so. What is in the trash is found by `trash_of` alone.
+so. What is in the trash is found by those alone that say so.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from uuid import UUID
 
 import brotli
 from django.db import models
-from django.db.models import Count, F, OuterRef, Q, QuerySet, Subquery, Sum
+from django.db.models import Count, F, OuterRef, Q, QuerySet, Subquery, Sum, Value
 from django.db.models.functions import Lower, Now
 
 from accounts.models import App, User
@@ -48,6 +48,16 @@ class Found:
     """A page of what a person looks for; `total` is of everything that matches."""
 
     projects: list[Project]
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a project stands among what a person looks for; `number` counts from 1, and is 0 if it is not among it."""
+
+    previous: Project | None
+    next: Project | None
+    number: int
     total: int
 
 
@@ -131,6 +141,53 @@ def browse(
     What the person looks for among their projects: `limit` of them from the one at place `first` on. `text` is found in
     titles, first lines and as a code as typed. Two queries, of a person's own rows; no content is read.
     """
+    matching = _matching(user=user, app=app, kind=kind, text=text)
+    page = matching.select_related("app").defer("metadata").order_by(*_ORDERS[order])
+    return Found(list(page[first : first + limit]), matching.count())
+
+
+def place_of(
+    project: Project,
+    *,
+    user: User,
+    app: App | None = None,
+    kind: Kind | None = None,
+    text: str = "",
+    order: Order = Order.NEWEST,
+) -> Place:
+    """
+    Where a project stands among what the person looks for, in the order of `browse`. One that does not match (any more)
+    has no number, but still neighbours. Three queries, however many there are.
+    """
+    matching = _matching(user=user, app=app, kind=kind, text=text).annotate(lower_title=Lower("title"))
+    newer, title = Q(id__gt=project.pk), Lower(Value(project.title))
+    before = {
+        Order.NEWEST: newer,
+        Order.OLDEST: Q(id__lt=project.pk),
+        Order.LARGEST: Q(size_bytes__gt=project.size_bytes) | Q(size_bytes=project.size_bytes) & newer,
+        Order.TITLE: Q(lower_title__lt=title) | Q(lower_title=title) & newer,
+    }[order]
+    others = matching.exclude(pk=project.pk).only("code", "title").order_by(*_ORDERS[order])
+    counts = matching.aggregate(
+        total=Count("id"), before=Count("id", filter=before), itself=Count("id", filter=Q(pk=project.pk))
+    )
+    return Place(
+        previous=others.filter(before).last(),
+        next=others.filter(~before).first(),
+        number=counts["before"] + 1 if counts["itself"] else 0,
+        total=counts["total"],
+    )
+
+
+_ORDERS: dict[Order, tuple[str | Lower, ...]] = {
+    Order.NEWEST: ("-id",),
+    Order.OLDEST: ("id",),
+    Order.LARGEST: ("-size_bytes", "-id"),
+    Order.TITLE: (Lower("title"), "-id"),
+}
+
+
+def _matching(*, user: User, app: App | None, kind: Kind | None, text: str) -> QuerySet[Project]:
     matching: QuerySet[Project] = Project.objects.kept().filter(user=user)
     if app is not None:
         matching = matching.filter(app=app)
@@ -139,14 +196,7 @@ def browse(
         matching = matching.filter(pictures if kind == Kind.PICTURE else ~pictures)
     if text:
         matching = matching.filter(Q(title__icontains=text) | Q(excerpt__icontains=text) | Q(code=codes.fold(text)))
-    orders: dict[Order, tuple[str | Lower, ...]] = {
-        Order.NEWEST: ("-id",),
-        Order.OLDEST: ("id",),
-        Order.LARGEST: ("-size_bytes", "-id"),
-        Order.TITLE: (Lower("title"), "-id"),
-    }
-    page = matching.select_related("app").defer("metadata").order_by(*orders[order])
-    return Found(list(page[first : first + limit]), matching.count())
+    return matching
 
 
 def largest_projects(user: User, *, limit: int = 5) -> list[Project]:
@@ -197,6 +247,15 @@ def find_project(
     if user is not None:
         found = found.filter(user=user)
     return found.defer(*{"content__body", "content__thumbnail"} - {f"content__{reading}"}).first()
+
+
+def find_in_trash(typed: str, *, user: User) -> Project | None:
+    """
+    The project with this code, as typed, that the person can still restore, or None; with its content's facts and its
+    thumbnail, for its owner to know it again. One query.
+    """
+    trash = Project.objects.in_trash().filter(user=user, code=codes.fold(typed))
+    return trash.select_related("content").defer("metadata", "content__body").first()
 
 
 def plain(content: ProjectContent) -> bytes:

@@ -23,7 +23,8 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from accounts import audit
-from accounts.models import REASON_MAX_LENGTH, AuditEntry, User
+from accounts.models import AuditEntry, User
+from accounts.reasons import ReasonField, reason_of
 
 MOST_PEOPLE_SEARCHED = 1_000
 NEAR_PAGES = 10
@@ -33,18 +34,13 @@ _LOOKUPS = frozenset({"exact", "iexact", "in", "isnull", "gt", "gte", "lt", "lte
 class ReasonForm(forms.ModelForm):
     """A form of the admin that asks why."""
 
-    reason = forms.CharField(
-        max_length=REASON_MAX_LENGTH,
-        widget=forms.Textarea(attrs={"rows": 2, "class": "vLargeTextField"}),
-        help_text="Why this is done. It stays in the audit, with your name.",
-    )
+    reason = ReasonField(widget=forms.Textarea(attrs={"rows": 3, "class": "vLargeTextField"}))
 
 
 class ReasonActionForm(ActionForm):
     """The bar above a list: what to do with the rows that are ticked, and why."""
 
-    reason = forms.CharField(
-        max_length=REASON_MAX_LENGTH,
+    reason = ReasonField(
         required=False,
         label="Reason:",
         widget=forms.TextInput(attrs={"placeholder": "Why? It stays in the audit.", "class": "action-reason"}),
@@ -137,16 +133,16 @@ class AuditedAdmin(PlainLookupsMixin, admin.ModelAdmin):
         return [*without, ("Why", {"fields": ("reason",)})] if may_write else without
 
     def changeform_view(self, request: Any, *args: Any, **kwargs: Any) -> Any:
-        with audit.because(request.POST.get("reason", "")):
+        with audit.because(reason_of(request)):
             return super().changeform_view(request, *args, **kwargs)
 
     def changelist_view(self, request: Any, *args: Any, **kwargs: Any) -> Any:
-        with audit.because(request.POST.get("reason", "")):
+        with audit.because(reason_of(request)):
             return super().changelist_view(request, *args, **kwargs)
 
     def response_action(self, request: Any, queryset: QuerySet[Any], *args: Any, **kwargs: Any) -> Any:
         asks = request.POST.get("action") in self.actions_that_ask
-        if not asks and not request.POST.get("reason", "").strip():
+        if not asks and not reason_of(request).strip():
             messages.error(request, "Nothing was done: say why, in the field beside the action.")
             return None
         return super().response_action(request, queryset, *args, **kwargs)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin.utils import unquote
 from django.contrib.auth import update_session_auth_hash
@@ -18,7 +17,8 @@ from django.db.models import Q, QuerySet
 
 from accounts import audit, services
 from accounts.admin.base import AuditedAdmin, ReasonForm, told
-from accounts.models import REASON_MAX_LENGTH, AuditEntry, User
+from accounts.models import AuditEntry, User
+from accounts.reasons import ReasonField, reason_of
 
 ROLES = ("is_staff", "groups")
 RIGHTS = (*ROLES, "is_superuser", "user_permissions")
@@ -32,7 +32,7 @@ class MemberForm(ReasonForm, UserChangeForm):
 class PasswordForm(AdminPasswordChangeForm):
     """A password that is set for somebody."""
 
-    reason = forms.CharField(max_length=REASON_MAX_LENGTH, help_text="Why. It stays in the audit, with your name.")
+    reason = ReasonField()
 
 
 class UserAdmin(AuditedAdmin, DjangoUserAdmin):
@@ -119,7 +119,7 @@ class UserAdmin(AuditedAdmin, DjangoUserAdmin):
         if not request.user.is_superuser:
             raise PermissionDenied
         before = self.get_object(request, unquote(id))
-        with audit.because(request.POST.get("reason", "")):
+        with audit.because(reason_of(request)):
             response = super().user_change_password(request, id, form_url)
             after = self.get_object(request, unquote(id))
             if before is not None and after is not None and before.password != after.password:

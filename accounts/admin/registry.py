@@ -10,7 +10,6 @@ from django import forms
 from django.contrib import admin, messages
 from django.db import models, transaction
 from django.db.models import QuerySet
-from django.template.defaultfilters import filesizeformat
 from django.template.response import TemplateResponse
 from django.utils import timezone
 
@@ -18,6 +17,7 @@ from accounts import services
 from accounts.admin.base import AuditedAdmin, OfPersonMixin, ReadOnlyAdmin, ReasonForm
 from accounts.admin.filters import date_range
 from accounts.models import App, AppKey, AuditEntry, Client, Plan, UpgradeRequest
+from accounts.templatetags.figures import size
 
 
 class PlanForm(ReasonForm):
@@ -38,7 +38,7 @@ class PlanAdmin(AuditedAdmin):
 
     @admin.display(description="storage", ordering="storage_limit_bytes")
     def storage_limit(self, plan: Plan) -> str:
-        return filesizeformat(plan.storage_limit_bytes)
+        return size(plan.storage_limit_bytes)
 
     def get_readonly_fields(self, request: Any, obj: Plan | None = None) -> Any:
         # People on the plan have its limit on their storage row; changing it here would not reach them.

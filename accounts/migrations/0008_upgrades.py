@@ -50,7 +50,7 @@ class Migration(migrations.Migration):
                     ("limit-changed", "given another limit"),
                     ("cleaned-up", "projects put into the trash"),
                     ("content-opened", "content opened"),
-                    ("upgrade-decided", "wish for a plan decided"),
+                    ("upgrade-decided", "upgrade request decided"),
                     ("list-exported", "list exported"),
                     ("second-factor-set", "second factor set up"),
                     ("second-factor-reset", "second factor taken away"),

@@ -138,6 +138,8 @@ class UpgradeRequest(models.Model):
         DECLINED = "declined", "declined"
         WITHDRAWN = "withdrawn", "withdrawn"
 
+    DECIDED = (Status.APPROVED, Status.DECLINED)
+
     user = models.ForeignKey(User, on_delete=models.PROTECT, related_name="upgrade_requests")
     plan = models.ForeignKey(Plan, on_delete=models.PROTECT, related_name="+")
     status = models.CharField(max_length=9, choices=Status.choices, default=Status.OPEN)

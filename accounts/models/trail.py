@@ -43,7 +43,7 @@ class AuditEntry(models.Model):
         LIMIT_CHANGED = "limit-changed", "given another limit"
         CLEANED_UP = "cleaned-up", "projects put into the trash"
         CONTENT_OPENED = "content-opened", "content opened"
-        UPGRADE_DECIDED = "upgrade-decided", "wish for a plan decided"
+        UPGRADE_DECIDED = "upgrade-decided", "upgrade request decided"
         LIST_EXPORTED = "list-exported", "list exported"
         SECOND_FACTOR_SET = "second-factor-set", "second factor set up"
         SECOND_FACTOR_RESET = "second-factor-reset", "second factor taken away"

@@ -41,7 +41,7 @@ from accounts.services.people import (
     require_present,
     welcome_back,
 )
-from accounts.services.plans import change_plan, make_default_plan, set_up_plan
+from accounts.services.plans import change_plan, checkout_of, make_default_plan, set_up_plan
 from accounts.services.second_factor import (
     SecondFactor,
     SecondFactorChanged,
@@ -59,9 +59,12 @@ from accounts.services.second_factor import (
 from accounts.services.upgrades import (
     AlreadyDecided,
     NotAnUpgrade,
+    TooManyWishes,
     decide_upgrade,
+    forget_upgrades,
     note_upgrade_seen,
     request_upgrade,
+    settle_upgrade,
     withdraw_upgrade,
 )
 
@@ -75,18 +78,21 @@ __all__ = [
     "SecondFactor",
     "SecondFactorChanged",
     "TooManyCodes",
+    "TooManyWishes",
     "UserHasLeft",
     "WrongCode",
     "authenticate_key",
     "authenticate_token",
     "change_plan",
     "check_user_id",
+    "checkout_of",
     "create_key",
     "cut_off",
     "decide_upgrade",
     "end_family_of",
     "end_tokens",
     "forget_address",
+    "forget_upgrades",
     "forget_user",
     "get_or_create_user",
     "lock_user",
@@ -112,6 +118,7 @@ __all__ = [
     "set_active",
     "set_second_factor",
     "set_up_plan",
+    "settle_upgrade",
     "sign_out",
     "sweep_sign_ins",
     "use_code",

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from urllib.parse import quote
+
 from django.db import transaction
 from django.db.models.functions import Now
 
+from accounts.addresses import web_address
 from accounts.models import Plan, User
 from accounts.services.people import lock_user
 
@@ -41,6 +44,14 @@ def make_default_plan(*, slug: str) -> Plan:
     Plan.objects.filter(slug=slug).update(is_default=True)
     plans[slug].refresh_from_db()
     return plans[slug]
+
+
+def checkout_of(*, plan: Plan, user: User) -> str:
+    """
+    Where this person pays for the plan; empty where staff decide. A link that is not of the web leads nowhere, and is
+    as if there were none.
+    """
+    return web_address(plan.checkout_url.replace("{user_id}", quote(user.user_id, safe="")))
 
 
 @transaction.atomic

@@ -148,6 +148,7 @@ class LedgerEntry(models.Model):
             models.Index(fields=["created_at"], name="entry_created_at"),
             models.Index(fields=["related"], condition=Q(related__isnull=False), name="entry_corrections"),
             models.Index(fields=["actor", "created_at"], condition=Q(actor__isnull=False), name="entry_by_staff"),
+            models.Index(fields=["project_code"], condition=Q(project_code__isnull=False), name="entry_of_project"),
         ]
 
     def __str__(self) -> str:

@@ -80,6 +80,16 @@ def test_a_project_in_the_trash_still_leads_to_whose_it_was(alice: User, penora:
     assert staff.get(FIND, {"q": project.code})["Location"] == page_of(alice, "#trash")
 
 
+@pytest.mark.usefixtures("bob")
+def test_a_project_that_is_gone_for_good_leads_to_who_paid_for_it(alice: User, penora: App, staff: Browser) -> None:
+    paid, unpaid = saved(alice, penora), saved(alice, penora)
+    credits.deduct(user=alice, app=penora, amount=1, description="A page", project_code=paid.code)
+    Project.objects.filter(pk__in=[paid.pk, unpaid.pk]).delete()
+
+    assert staff.get(FIND, {"q": paid.code.lower()})["Location"] == page_of(alice, "#transactions")
+    assert staff.get(FIND, {"q": unpaid.code}).status_code == 200
+
+
 def test_a_transaction_and_a_hold_lead_to_whose_they_are(alice: User, penora: App, staff: Browser) -> None:
     entry, _ = credits.deduct(user=alice, app=penora, amount=2, description="A page")
     hold, _ = services.reserve(user=alice, app=penora, amount=3, description="Another")

@@ -158,7 +158,7 @@ def test_a_plan_is_looked_at_then_changed_once_with_room_and_credits(alice: User
     page = previewed(support, "change-plan", alice, plan=plus().pk)
 
     text = words(page)
-    assert "Limit 1.0 MB 10.0 MB" in text
+    assert "Limit 1 MB 10 MB" in text
     assert f"Credits a month 0 {plus().monthly_credits}" in text
     assert f"Credits at once +{plus().monthly_credits}" in text
     assert User.objects.get(pk=alice.pk).plan.slug == "free"  # nothing is done yet
@@ -389,7 +389,7 @@ def test_a_stale_limit_form_does_nothing(alice: User, support: Browser) -> None:
     again = confirmed(support, "change-limit", alice, page)
 
     assert "it has changed meanwhile" in words(again)
-    assert "Limit 7.0 MB 5.0 MB" in words(again)
+    assert "Limit 7 MB 5 MB" in words(again)
     assert (limit_of(alice), AuditEntry.objects.count()) == (7 * MEGABYTE, 0)
 
 
@@ -411,7 +411,7 @@ def test_what_is_shown_goes_into_the_trash_once_and_nothing_else(alice: User, pe
     text = words(page)
     for project in old:
         assert f"{project.code} {project.title} Penora 300" in text
-    assert "Used 1000" in text
+    assert "Used 1,000" in text
     assert "400" in text
     assert "can restore them until" in text
     assert new.code not in text

@@ -78,7 +78,7 @@ def test_who_waits_longest_comes_first_and_each_leads_to_the_person(
     assert html.index(f"/admin/people/{alice.pk}/") < html.index(f"/admin/people/{bob.pk}/")
     assert html.index(at(wish)) < html.index(at(other))
     assert "Alice (alice) Free Plus just now Decide Bob (bob) Free Pro just now Decide" in text_of(page)
-    assert "Wishes for a bigger plan that wait: 2" in text_of(support.get("/admin/"))
+    assert "Upgrade requests that wait: 2" in text_of(support.get("/admin/"))
 
 
 def test_what_is_approved_is_done_told_and_written_down_once(
@@ -111,7 +111,7 @@ def test_what_is_declined_takes_a_note_to_the_person(alice: User, wish: UpgradeR
 
     page = decided(support, wish, "decline", note=HOSTILE)
 
-    assert notices(page) == ["The wish of Alice (alice) for Plus is declined, and they are told so."]
+    assert notices(page) == ["The upgrade request of Alice (alice) for Plus is declined, and they are told so."]
     assert HOSTILE not in page.content.decode()
     assert User.objects.get(pk=alice.pk).plan.slug == "free"
     assert [entry.details["after"] for entry in AuditEntry.objects.all()] == [{"status": "declined"}]
@@ -134,7 +134,7 @@ def test_who_comes_second_is_told_who_was_first(deed: str, alice: User, wish: Up
 
     page = support.post(at(wish), {"deed": deed, "reason": WHY, "note": "No"}, follow=True)
 
-    assert notices(page) == ["Finn (finn) was first: the wish of Alice (alice) for Plus is approved."]
+    assert notices(page) == ["Finn (finn) was first: the upgrade request of Alice (alice) for Plus is approved."]
     assert UpgradeRequest.objects.get().status == "approved"
     assert notices(support.get(at(wish), follow=True))
 
@@ -144,7 +144,7 @@ def test_a_wish_that_is_withdrawn_is_decided_no_more(alice: User, wish: UpgradeR
 
     page = decided(support, wish, "approve")
 
-    assert "has withdrawn the wish for Plus: nothing was done." in notices(page)[-1]
+    assert "The upgrade request of Alice (alice) for Plus is withdrawn by now: nothing was done." in notices(page)[-1]
     assert User.objects.get(pk=alice.pk).plan.slug == "free"
 
 
@@ -165,12 +165,13 @@ def test_what_has_changed_meanwhile_is_shown_first(alice: User, wish: UpgradeReq
 def test_who_is_on_a_bigger_plan_by_now_is_not_put_on_a_smaller(
     alice: User, wish: UpgradeRequest, support: Browser
 ) -> None:
-    services.change_plan(user=alice, plan=plan("pro"))
+    """Put on it, nothing is left of the wish; but a plan may also have come to be the bigger one."""
+    Plan.objects.filter(slug="free").update(rank=7)
 
     page = decided(support, wish, "approve")
 
     assert "They are on a bigger plan by now" in text_of(page)
-    assert User.objects.get(pk=alice.pk).plan.slug == "pro"
+    assert User.objects.get(pk=alice.pk).plan.slug == "free"
     with pytest.raises(accounts.NotAnUpgrade):
         services.approve_upgrade(wish=wish, actor=make_user("finn"))
     assert UpgradeRequest.objects.get().status == "open"
@@ -179,13 +180,25 @@ def test_who_is_on_a_bigger_plan_by_now_is_not_put_on_a_smaller(
 def test_who_is_on_the_plan_already_keeps_the_room_that_staff_have_set(
     alice: User, wish: UpgradeRequest, support: Browser
 ) -> None:
-    services.change_plan(user=alice, plan=plan("plus"))
+    User.objects.filter(pk=alice.pk).update(plan=plan("plus"))
     workspace.change_limit(user=alice, limit_bytes=50 * 1_048_576)
 
     decided(support, wish, "approve")
 
     assert UpgradeRequest.objects.get().status == "approved"
     assert workspace.change_limit(user=alice, limit_bytes=50 * 1_048_576).before_bytes == 50 * 1_048_576
+
+
+def test_put_on_the_plan_by_another_page_nobody_waits_any_more(
+    alice: User, wish: UpgradeRequest, support: Browser
+) -> None:
+    services.change_plan(user=alice, plan=plan("plus"), actor=make_user("finn"))
+
+    assert "Nobody waits" in text_of(support.get(QUEUE))
+    page = support.post(at(wish), {"deed": "decline", "reason": WHY, "note": "No"}, follow=True)
+    assert notices(page) == ["Finn (finn) was first: the upgrade request of Alice (alice) for Plus is approved."]
+    events = AuditEntry.objects.filter(subject=alice).values_list("event", "actor__user_id")
+    assert sorted(events) == [("plan-changed", "finn"), ("upgrade-decided", "finn")]
 
 
 def test_who_has_left_is_given_nothing(alice: User, wish: UpgradeRequest, support: Browser) -> None:

@@ -77,7 +77,9 @@ class Visitor:
             self.complaints.append(f"{response.status}: {response.request.method} {response.url}")
         if self.stack is None or not response.url.startswith(self.stack.unified.url):
             return
-        if response.headers.get("content-type", "").startswith("text/html") and response.status < 300:
+        is_page = response.headers.get("content-type", "").startswith("text/html")
+        is_file = response.headers.get("content-disposition", "").startswith("attachment")
+        if is_page and not is_file and response.status < 300:
             self.pages_of_unified.append(urlsplit(response.url).path)
             self._hold_against_production(response, self.stack)
 

@@ -140,6 +140,52 @@ def test_one_project_is_removed_for_good_once(alice: User, by_penora: Caller, by
     assert_counted(alice, used=0, trash=0)
 
 
+def test_what_is_chosen_is_removed_for_good_unless_it_comes_back_first(
+    alice: User, by_penora: Caller, by_imagegene: Caller
+) -> None:
+    """
+    Seen to fail: with the trash read before the storage is locked in remove_from_trash the call behind the restoring
+    wanted to remove the restored project for good, and was refused by the trash's counter below 0.
+    """
+    back, other = by_penora.keep(100), by_penora.keep(10)
+    for code in (back, other):
+        by_penora.delete(code)
+
+    def remove() -> list[str]:
+        removed = services.remove_from_trash(user=alice, actor=alice, chosen=[back, other])
+        return sorted(project.code for project in removed)
+
+    restored, removed = one_after_the_other(THE_STORAGE, alice, lambda: by_imagegene.restore(back), remove)
+    assert (restored.status_code, removed) == (200, [other])
+    assert by_penora.read(back)["content"] == "x" * 100
+    assert_counted(alice, used=100, trash=0)
+
+    by_penora.delete(back)
+    removed, lost = one_after_the_other(THE_STORAGE, alice, remove, lambda: by_imagegene.restore(back))
+    assert (removed, lost.status_code) == ([back], 404)
+    assert Project.objects.count() == 0
+    assert_counted(alice, used=0, trash=0)
+
+
+def test_what_a_crowd_removes_beside_others_that_empty_the_trash_goes_once(alice: User, by_penora: Caller) -> None:
+    """
+    Seen to fail: with the trash read before the storage is locked in remove_from_trash some were refused by the trash's
+    counter below 0.
+    """
+    codes = [by_penora.keep(100 + number) for number in range(6)]
+    for code in codes:
+        by_penora.delete(code)
+
+    def work(index: int) -> int:
+        if index % 4 == 3:
+            return int(by_penora.empty().json()["removed_count"])
+        return len(services.remove_from_trash(user=alice, actor=alice, chosen=codes[index % 3 : index % 3 + 3]))
+
+    assert sum(together(12, work)) == 6
+    assert Project.objects.count() == 0
+    assert_counted(alice, used=0, trash=0)
+
+
 def test_a_crowd_that_empties_the_trash_removes_each_project_once_beside_deletions(
     alice: User, by_penora: Caller, by_imagegene: Caller
 ) -> None:

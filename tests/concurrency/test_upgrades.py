@@ -85,6 +85,33 @@ def test_taken_back_just_before_it_is_granted_nothing_is_given(
     assert not AuditEntry.objects.filter(subject=alice).exists()
 
 
+def test_put_on_the_plan_just_before_it_is_granted_it_is_given_once(
+    alice: User, staff: list[User], wish: UpgradeRequest
+) -> None:
+    """Seen to fail: without the wish being closed by the first, it was granted to who had it, and told twice."""
+    before = deadlocks()
+
+    def approved() -> Any:
+        try:
+            return services.approve_upgrade(wish=wish, actor=staff[1])
+        except accounts.AlreadyDecided as refusal:
+            return refusal
+
+    _, refusal = one_after_the_other(
+        THE_PERSON,
+        alice,
+        lambda: services.change_plan(user=alice, plan=Plan.objects.get(slug="plus"), actor=staff[0]),
+        approved,
+    )
+
+    assert isinstance(refusal, accounts.AlreadyDecided)
+    assert UpgradeRequest.objects.get().decided_by == staff[0]
+    assert AuditEntry.objects.filter(subject=alice, event="upgrade-decided").count() == 1
+    assert LedgerEntry.objects.filter(account=alice.pk, source="plan").count() == 1
+    assert deadlocks() == before
+    assert_everything_is_proved()
+
+
 def test_asked_for_many_times_at_once_it_is_one_wish(alice: User) -> None:
     plus, pro = Plan.objects.get(slug="plus"), Plan.objects.get(slug="pro")
 

@@ -129,6 +129,7 @@ def test_an_export_is_every_entry_once_oldest_first_and_only_ones_own(
 
     assert numbers(entries) == [1, 2, 3, 4, 5, 6, 7, 8, 9]
     assert {entry.account_id for entry in entries} == {busy.pk}
+    assert numbers(list(export(user=busy, newest_first=True))) == [9, 8, 7, 6, 5, 4, 3, 2, 1]
 
 
 @pytest.mark.parametrize("batch", [1, 2, 2_000])

@@ -519,7 +519,10 @@ def python(folder: Path, *arguments: str, **settings: str) -> subprocess.Complet
     keys = [folder / "1.pem", folder / "2.pem"]
     for key in keys:
         signing_keys.write(key, SIGNING_KEYS[keys.index(key)])
-    settings = {"OIDC_SIGNING_KEYS": ",".join(map(str, keys)), **settings}
+    static = folder / "static"
+    static.mkdir(exist_ok=True)
+    (static / "staticfiles.json").write_text('{"paths": {}, "version": "1.1"}')
+    settings = {"OIDC_SIGNING_KEYS": ",".join(map(str, keys)), "UNIFIED_STATIC_ROOT": str(static), **settings}
     return subprocess.run(
         [sys.executable, *arguments],
         cwd=PROJECT,
@@ -568,6 +571,17 @@ def test_a_web_process_refuses_unsafe_settings_with_a_hint(
     assert done.returncode != 0
     assert number in done.stderr, done.stderr[-600:]
     assert hint in done.stderr
+
+
+def test_a_web_process_refuses_to_serve_pages_without_their_static_files(
+    pool: ThreadPoolExecutor, tmp_path: Path
+) -> None:
+    nowhere = {"UNIFIED_STATIC_ROOT": str(tmp_path / "nowhere")}
+    serving, checking = pool.map(lambda arguments: python(tmp_path, *arguments, **nowhere), (WEB_PROCESS, CHECK))
+    assert serving.returncode != 0
+    assert "unified.E016" in serving.stderr
+    assert "collectstatic" in serving.stderr
+    assert checking.returncode == 0, checking.stderr
 
 
 @pytest.mark.parametrize(("unsafe", "number", "hint"), [UNSAFE[0], UNSAFE[3]])

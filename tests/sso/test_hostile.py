@@ -96,6 +96,18 @@ def test_a_nul_in_any_parameter_of_any_page_is_a_400(alices: Browser, path: str)
     assert alices.post(f"{path}?code=%00").status_code == 400
 
 
+@pytest.mark.parametrize("debug", [False, True])
+def test_a_nul_is_answered_with_our_own_page_on_a_developers_machine_too(
+    newcomer: Browser, settings: Any, debug: bool
+) -> None:
+    """With DEBUG it was Django's, with its settings on it."""
+    settings.DEBUG = debug
+
+    for answer in (newcomer.get("/projects/?q=%00"), newcomer.get("/a%00"), newcomer.post(SIGN_IN, {"username": "\0"})):
+        assert answer.status_code == 400
+        assert "<h1>This request did not make sense</h1>" in answer.content.decode()
+
+
 @every_address
 def test_a_nul_in_the_path_a_name_or_a_cookie_is_a_400(alices: Browser, path: str) -> None:
     """Seen before cookies were looked at: one in the session's key was a 500 on every page."""

@@ -12,9 +12,11 @@ from django.test import Client as Browser
 
 from accounts import services as accounts
 from accounts.models import AuditEntry, User
+from credits.queries import position_of
 from tests.sso.conftest import PASSWORD, browser_of
 from tests.sso.flow import SIGN_IN, Google, sign_in_with, signed_in_as
-from unified import seed
+from unified import seed, services
+from workspace.queries import storage_of
 
 pytestmark = pytest.mark.django_db
 GUESS = "a guess that is wrong"
@@ -267,8 +269,51 @@ def test_looking_at_the_door_is_not_going_through_it(newcomer: Browser) -> None:
 def test_a_demo_user_who_is_locked_out_is_out(newcomer: Browser) -> None:
     accounts.set_active(user=User.objects.get(user_id=seed.DEMO_USER_ID), is_active=False)
 
-    assert newcomer.post("/signin/demo/").status_code == 403
+    answer = newcomer.post("/signin/demo/")
+
+    assert answer.status_code == 403
+    assert "The demo user is locked out" in answer.content.decode()
     assert signed_in_as(newcomer) is None
+
+
+@pytest.mark.parametrize("leaves", [False, True], ids=["was never there", "had left"])
+def test_a_demo_user_who_is_not_there_is_made(newcomer: Browser, settings: Any, leaves: bool) -> None:
+    """With everything, however often they leave: the tour ends nowhere."""
+    settings.DEMO_SIGN_IN = True
+    for _ in range(9 if leaves else 0):  # more often than 50 credits would pay for
+        seed.seed_demo()
+        services.leave(user=User.objects.get(user_id=seed.DEMO_USER_ID))
+
+    assert newcomer.post("/signin/demo/").status_code == 302
+
+    assert signed_in_as(newcomer) == seed.DEMO_USER_ID
+    member = User.objects.get(user_id=seed.DEMO_USER_ID)
+    assert (member.username, member.deleted_at) == ("Demo User", None)
+    assert storage_of(member).project_count == 8
+    assert position_of(member).spendable == 43
+
+
+def test_a_demo_user_who_left_while_locked_out_stays_out(newcomer: Browser, settings: Any) -> None:
+    settings.DEMO_SIGN_IN = True
+    seed.seed_demo()
+    member = User.objects.get(user_id=seed.DEMO_USER_ID)
+    accounts.set_active(user=member, is_active=False)
+    services.leave(user=member)
+
+    assert newcomer.post("/signin/demo/").status_code == 403
+
+    assert signed_in_as(newcomer) is None
+    member.refresh_from_db()
+    assert member.deleted_at is not None
+
+
+def test_where_there_is_no_room_for_the_demonstration_there_is_no_demo_user(newcomer: Browser, settings: Any) -> None:
+    settings.DEMO_SIGN_IN, settings.MAX_PROJECTS_PER_USER = True, 7
+
+    answer = newcomer.post("/signin/demo/")
+
+    assert answer.status_code == 403
+    assert "UNIFIED_MAX_PROJECTS" in answer.content.decode()
 
 
 def test_where_it_is_closed_it_does_not_exist(newcomer: Browser) -> None:

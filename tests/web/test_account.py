@@ -195,8 +195,13 @@ def test_out_of_one_app(alices: Browser, bob: User, by_penora: RelyingParty, by_
 
     page = alices.post(APP, {"client": by_penora.client.client_id}, follow=True)
 
-    assert "Penora is signed out." in text_of(page)
+    told = "Penora is signed out. You are still signed in to Unified: opening it signs you in to it again."
+    assert told in text_of(page)
     assert "Sign out of Penora" not in text_of(page)
+    assert "To stay signed out, sign out of everything in this browser: Sign out of Unified and all apps" in text_of(
+        page
+    )
+    assert page.content.decode().split("To stay signed out")[1].lstrip().split('action="')[1].startswith("/signin/out/")
     assert calls_api(penora["access_token"]).status_code == 401
     assert by_penora.refreshes(penora["refresh_token"]).status_code == 400
     assert calls_api(imagegene["access_token"]).status_code == 200
@@ -243,7 +248,38 @@ def test_everything_in_one_file(alice: User, alices: Browser, bob: User, penora:
         names = archive.namelist()
         assert archive.read(f"projects/{kept.code}.txt") == b"Mine"
     assert {"transactions.csv", "manifest.json"} <= set(names)
+    assert names[-1] == "manifest.json"
     assert not any(bobs.code in name for name in names)
+
+
+def test_each_file_is_found_by_its_title(alice: User, alices: Browser, penora: App) -> None:
+    titles = [HOSTILE, "\u202egnp.exe", "\u200b", "Évora"]
+    projects = [keep(alice, penora, text=b"x") for _ in titles]
+    for project, title in zip(projects, titles, strict=True):
+        workspace.edit_project(user=alice, code=project.code, title=title)
+    document = keep(alice, penora)
+    Project.objects.filter(pk=document.pk).update(content_type="text/html")
+    workspace.delete_project(user=alice, code=projects[-1].code)
+
+    with zipfile.ZipFile(io.BytesIO(b"".join(alices.get(EXPORT)))) as archive:  # type: ignore[arg-type]
+        assert archive.testzip() is None
+        page, names = archive.read("index.html").decode(), archive.namelist()
+
+    links = dict(re.findall(r'<a href="([^"]+)"><bdi>(.*?)</bdi>', page))
+    escaped = "&lt;script&gt;alert(1)&lt;/script&gt;"
+    assert links == {
+        **{
+            f"projects/{project.code}.txt": told
+            for project, told in zip(projects, (escaped, "gnp.exe", "Untitled"), strict=False)
+        },
+        f"trash/{projects[-1].code}.txt": "Évora",
+    }
+    assert set(links) <= set(names)
+    assert f"projects/{document.code}.html" in page  # said, and not linked: it would run
+    assert "<h2>Kept: 4</h2>" in page
+    assert "<h2>In the trash: 1</h2>" in page
+    assert "<script" not in page
+    assert "default-src 'none'" in page
 
 
 # --- Leaving ----------------------------------------------------------------------------------------------------------

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
 import pytest
+from django.db import connection
 from django.test import Client as Browser
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from accounts import services as accounts
@@ -21,6 +24,7 @@ from unified import services
 from unified.web.version import version_of
 from workspace import services as workspace
 from workspace.content import text_content
+from workspace.models import Project
 
 pytestmark = pytest.mark.django_db
 LIVE, BAR, PROJECTS = "/live/", "/live/bar/", "/projects/"
@@ -61,6 +65,69 @@ def test_something_has(alice: User, alices: Browser, penora: App, django_assert_
     after = answer.json()["v"]
     assert after != before
     assert alices.get(LIVE, {"v": after}, headers=HTMX).status_code == 204
+
+
+def test_the_question_reads_the_persons_own_rows_alone(alice: User, penora: App) -> None:
+    """Every open page asks it all the time: what others have must not make it dearer."""
+    workspace.delete_project(user=alice, code=keep(alice, penora).code)
+    keep(alice, penora)
+    plant_others(penora, people=100, of_each=60)
+    with CaptureQueriesContext(connection) as asked:
+        version_of(alice)
+    (question,) = asked.captured_queries
+
+    with connection.cursor() as cursor:
+        cursor.execute(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {question['sql']}")
+        ((told,),) = cursor.fetchall()
+        cursor.execute("SELECT SUM(pg_relation_size(oid) / 8192) FROM pg_class WHERE relname = 'workspace_project'")
+        ((pages_of_projects,),) = cursor.fetchall()
+    plan = told[0]["Plan"]
+    assert OF_OTHERS.keys().isdisjoint(
+        node["Relation Name"] for node in nodes_of(plan) if node["Node Type"] == "Seq Scan"
+    )
+    assert plan["Shared Hit Blocks"] + plan["Shared Read Blocks"] < 60 < pages_of_projects
+
+
+def nodes_of(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield plan
+    for below in plan.get("Plans", []):
+        yield from nodes_of(below)
+
+
+def plant_others(app: App, *, people: int, of_each: int) -> None:
+    """In the database alone: people with projects, a third of them in the trash, holds, lots, kept room and wishes."""
+    plan = Plan.objects.get(slug="plus")
+    User.objects.bulk_create(User(user_id=f"other-{n}", username=f"Other {n}", plan=plan) for n in range(people))
+    ids = {"app": app.pk, "plan": plan.pk, "of_each": of_each}
+    with connection.cursor() as cursor:
+        cursor.execute("SET session_replication_role = replica")  # they have no accounts and no storage
+        for table, (columns, values) in OF_OTHERS.items():
+            who = "FROM accounts_user u, generate_series(1, %(of_each)s) n WHERE u.user_id LIKE 'other-%%'"
+            cursor.execute(f"INSERT INTO {table} ({columns}) SELECT {values} {who}", ids)
+            cursor.execute(f"ANALYZE {table}")
+        cursor.execute("SET session_replication_role = origin")
+
+
+OF_OTHERS = {
+    "workspace_project": (
+        "user_id, app_id, code, title, project_type, content_type, size_bytes, original_bytes, metadata, deleted_at",
+        "u.id, %(app)s, to_char(row_number() OVER (), 'FM000000'), 'A title', 'page', 'text/plain', 10, 10, '{}',"
+        " CASE n %% 3 WHEN 0 THEN now() END",
+    ),
+    "credits_hold": (
+        "id, account_id, app_id, amount, status, description, created_at, expires_at",
+        "gen_random_uuid(), u.id, %(app)s, 1, 'active', '', now(), now() + '1 hour'",
+    ),
+    "credits_grant": (
+        "account_id, entry_id, amount, remaining, held, priority, created_at, expires_at",
+        "u.id, gen_random_uuid(), 1, 1, 0, 100, now() - interval '1 hour', now()",
+    ),
+    "workspace_reservation": ("id, storage_id, size_bytes, expires_at", "gen_random_uuid(), u.id, 1, now()"),
+    "accounts_upgraderequest": (
+        "user_id, plan_id, status, note, created_at, decided_at",
+        "u.id, %(plan)s, 'withdrawn', '', now(), now()",
+    ),
+}
 
 
 def test_it_is_everybodys_own(alice: User, alices: Browser, bob: User, penora: App) -> None:
@@ -118,6 +185,31 @@ def test_one_for_another_of_the_same_size_is_a_change(alice: User, penora: App) 
     workspace.delete_project(user=alice, code=second.code)
 
     assert version_of(alice) != before
+
+
+def test_one_hold_for_another_of_the_same_amount_is_a_change(alice: User, penora: App) -> None:
+    """Of a tab that nobody has looked at meanwhile: what it says is held for, and until when, is over."""
+    first, _ = credits.reserve(user=alice, app=penora, amount=2, description="First", expires_in_seconds=3600)
+    before = version_of(alice)
+
+    services.release(hold=first)
+    credits.reserve(user=alice, app=penora, amount=2, description="Second", expires_in_seconds=60)
+
+    assert version_of(alice) != before
+
+
+def test_what_can_be_restored_no_longer_is_a_change(alice: User, penora: App, settings: Any) -> None:
+    """By the clock, before anybody has cleared the trash; what is over already is no change any more."""
+    workspace.delete_project(user=alice, code=keep(alice, penora).code)
+    days = timedelta(days=settings.TRASH_DAYS)
+    let_pass(days - timedelta(hours=1))
+    before = version_of(alice)
+    let_pass(timedelta(hours=2))
+    after = version_of(alice)
+    assert after != before
+    workspace.purge_due_trash(user=alice)
+
+    assert version_of(alice) == after
 
 
 @pytest.mark.parametrize("what", ["hold", "credits", "room"])
@@ -183,22 +275,62 @@ def test_after_signing_in_one_is_at_ones_projects(alice: User, alices: Browser) 
 def test_the_bar_and_the_banner_come_as_they_are_now(alice: User, alices: Browser, penora: App) -> None:
     credits.deduct(user=alice, app=penora, amount=7, description="Pages")
     workspace.change_limit(user=alice, limit_bytes=100)
-    workspace.save_project(
-        user=alice,
-        app=penora,
-        project_type="page",
-        title="Full",
-        content=text_content(b"x" * 100, "text/plain"),
-        metadata={},
-    )
+    keep_bytes(alice, penora, 100)
 
     answer = alices.get(BAR, headers=HTMX)
 
     text = text_of(answer)
     assert "43 credits" in text
     assert "Your workspace is full" in text
-    assert 'id="notices" hx-swap-oob="true"' in answer.content.decode()
+    assert 'id="notices" role="status" hx-swap-oob="innerHTML"' in answer.content.decode()
     assert "<html" not in answer.content.decode()
+
+
+def test_the_banner_is_not_told_again_while_it_says_the_same(alice: User, alices: Browser, penora: App) -> None:
+    """What is put into a page anew is read out anew by a screen reader: with each page that is spent."""
+    workspace.change_limit(user=alice, limit_bytes=100)
+    keep_bytes(alice, penora, 85)
+    asks_with = re.compile(r'id="bar".*?hx-get="([^"]*)"', re.DOTALL)
+    found = asks_with.search(alices.get(PROJECTS).content.decode())
+    assert found
+
+    credits.deduct(user=alice, app=penora, amount=7, description="Pages")
+    calm = alices.get(found[1], headers=HTMX)
+    assert "43 credits" in text_of(calm)
+    assert "notices" not in calm.content.decode()
+    keep_bytes(alice, penora, 10)
+    worse = alices.get(found[1], headers=HTMX)
+    assert "Your workspace is 95 % full." in text_of(worse)
+    for project in Project.objects.filter(user=alice):
+        workspace.delete_project(user=alice, code=project.code)
+    found = asks_with.search(worse.content.decode())
+    assert found
+    better = alices.get(found[1], headers=HTMX)
+    assert 'id="notices"' in better.content.decode()
+    assert "full" not in text_of(better)
+
+
+def keep_bytes(user: User, app: App, count: int) -> None:
+    content = text_content(b"x" * count, "text/plain")
+    workspace.save_project(user=user, app=app, project_type="page", title="Full", content=content, metadata={})
+
+
+def test_a_decision_is_not_told_again_while_it_says_the_same(alice: User, alices: Browser, bob: User) -> None:
+    decided, plus = "/plans/decided/", Plan.objects.get(slug="plus")
+    assert alices.get(decided, headers=HTMX).status_code == 204
+    wish = accounts.request_upgrade(user=alice, plan=plus)
+    services.approve_upgrade(wish=wish, actor=bob)
+    first = alices.get(decided, headers=HTMX)
+    assert "You are on Plus now." in text_of(first)
+    told = re.search(r'name="told" value="([^"]+)"', first.content.decode())
+    assert told
+
+    assert alices.get(decided, {"told": told[1]}, headers=HTMX).status_code == 204
+    services.change_plan(user=alice, plan=Plan.objects.get(slug="free"))
+    assert "was granted" in text_of(alices.get(decided, {"told": told[1]}, headers=HTMX))
+    accounts.note_upgrade_seen(user=alice, wish_id=wish.pk)
+    gone = alices.get(decided, {"told": told[1]}, headers=HTMX)
+    assert (gone.status_code, text_of(gone).strip()) == (200, "")
 
 
 def test_the_frame_costs_few_queries(alices: Browser, django_assert_num_queries: Any) -> None:

@@ -86,7 +86,7 @@ def test_it_says_what_can_be_spent_is_held_and_for_what_and_what_expires(
     assert re.search(r"A picture of a cat 2 credits ImageGene free again in \d+ minutes", text)
     assert "Single page generation 1 credit Penora" in text
     assert "Given up" not in text
-    assert "2 credits in 3 days 7 credits in 20 days 50 credits never" in text
+    assert "Expiring 9 credits 2 credits in 3 days 7 credits in 20 days 50 credits never" in text
 
 
 def test_a_hold_that_is_over_is_held_no_more(alice: User, penora: App, alices: Browser) -> None:
@@ -187,8 +187,9 @@ def csv_of(browser: Browser, query: str = "") -> list[dict[str, str]]:
     response = browser.get(f"/credits/transactions.csv{query}")
     assert response.streaming
     assert response["Content-Type"] == "text/csv; charset=utf-8"
-    assert response["Content-Disposition"] == 'attachment; filename="transactions.csv"'
-    return list(csv.DictReader(io.StringIO(response.getvalue().decode())))
+    file: bytes = response.getvalue()
+    assert file.startswith(b"\xef\xbb\xbfWhen (UTC),What,Kind,")  # by these three bytes, Excel knows that it is UTF-8
+    return list(csv.DictReader(io.StringIO(file.decode("utf-8-sig"), newline="")))
 
 
 def test_the_file_has_what_the_filters_choose_and_no_formula(
@@ -199,12 +200,47 @@ def test_the_file_has_what_the_filters_choose_and_no_formula(
 
     rows = csv_of(alices, "?app=penora&kind=deduction")
 
-    assert [(row["amount"], row["balance_after"]) for row in rows] == [("-1", "49")]
-    assert rows[0]["description"] == '\'=HYPERLINK("https://evil.example")'
-    assert rows[0]["project_code"] == "'+1"
-    assert [row["seq"] for row in csv_of(alices)] == ["1", "2", "3"]
+    assert [(row["Change"], row["Balance"]) for row in rows] == [("-1", "49")]
+    assert rows[0]["What"] == '\'=HYPERLINK("https://evil.example")'
+    assert rows[0]["Project"] == "'+1"
     html = alices.get("/credits/?app=penora&kind=deduction").content.decode()
     assert 'href="/credits/transactions.csv?app=penora&amp;kind=deduction"' in html
+
+
+def test_the_file_is_the_page_newest_first_in_its_words(alice: User, imagegene: App, alices: Browser) -> None:
+    line, amount = pricing.price(operation="basic_art", quantity=3)
+    spend(alice, imagegene, amount, "Trois étés", operation=line, quantity=3, project_code="7K3M9Q")
+    credits.grant(user=alice, amount=5, source=GIFT, description="")
+
+    first, second, third = csv_of(alices)
+
+    assert (first["What"], first["Kind"], first["App"], first["Change"]) == ("Received", "Received", "", "5")
+    entry = LedgerEntry.objects.get(type="deduction")
+    assert second == {
+        "When (UTC)": f"{entry.created_at:%Y-%m-%d %H:%M:%S}",
+        "What": "Trois étés",
+        "Kind": "Spent",
+        "App": "ImageGene",
+        "Quantity": "3",
+        "Project": "7K3M9Q",
+        "Change": "-6",
+        "Balance": "44",
+    }
+    assert third["What"] == "Welcome credits"
+    assert [(row["What"], row["Balance"]) for row in (first, second, third)] == [
+        (what, balance) for what, _, balance in table_of(alices.get("/credits/"))
+    ]
+
+
+def test_the_file_is_named_for_what_it_has_and_the_day(alices: Browser) -> None:
+    def name_of(query: str) -> str:
+        return str(alices.get(f"/credits/transactions.csv{query}")["Content-Disposition"])
+
+    day = f"{timezone.now():%Y-%m-%d}"
+
+    assert name_of("") == f'attachment; filename="credits-{day}.csv"'
+    assert name_of("?app=penora&kind=deduction") == f'attachment; filename="credits-penora-spent-{day}.csv"'
+    assert name_of("?kind=adjustment") == f'attachment; filename="credits-adjusted-by-staff-{day}.csv"'
 
 
 def test_the_price_list_is_that_of_both_apps(penora: App, alices: Browser) -> None:
@@ -225,7 +261,7 @@ def test_nobody_sees_another_persons_credits(alice: User, bob: User, penora: App
 
     for address in ("/credits/", "/credits/now/"):
         assert "Secret page" not in browser.get(address).content.decode()
-    assert [row["description"] for row in csv_of(browser)] == ["Welcome credits"]
+    assert [row["What"] for row in csv_of(browser)] == ["Welcome credits"]
 
 
 def test_signed_out_one_is_sent_to_sign_in(client: Browser) -> None:
@@ -241,6 +277,18 @@ def test_somebody_new_is_told_that_nothing_has_happened() -> None:
 
     assert "Nothing has happened yet" in text_of(page)
     assert "To spend 0 credits" in text_of(page)
+
+
+def test_exact_times_are_told_on_demand_and_stay_while_the_page_follows_changes(alices: Browser) -> None:
+    """By a tick, not on hover alone. It is in no form, which it would send, and in no part that is replaced."""
+    page = alices.get("/credits/").content.decode()
+    before, _, after = page.partition('id="exact-times"')
+
+    assert after
+    assert 'id="purse"' not in before
+    assert 'id="history"' not in before
+    assert '<form class="finder"' not in before
+    assert re.search(r'<time datetime="[^"]+" title="\d+ \w+ \d{4}, [\d:]+ UTC">', after)
 
 
 def test_it_costs_the_same_with_much_as_with_little(alice: User, penora: App, alices: Browser) -> None:

@@ -60,10 +60,14 @@ def test_plans_stand_side_by_side_with_what_each_adds(alices: Browser) -> None:
     page = alices.get("/plans/")
 
     text = text_of(page)
-    assert "Free Your plan 1 MB of room No monthly credits" in text
-    assert "Plus 10 MB of room 9 MB more than now 200 credits a month 200 more each month Ask for Plus" in text
-    assert "Pro 100 MB of room 99 MB more than now 1\u202f000 credits a month" in text.replace("1 000", "1\u202f000")
+    assert "Free Your plan 1 MB of room for about 16 pictures No monthly credits" in text
+    assert (
+        "Plus 10 MB of room for about 165 pictures 9 MB more than now 200 credits a month 200 more each month" in text
+    )
+    assert "200 more each month Ask for Plus" in text
+    assert "Pro 100 MB of room for about 1,000 pictures 99 MB more than now 1,000 credits a month" in text
     assert main_of(page).count('action="/plans/ask/"') == 2
+    assert "Asking for a plan costs nothing: our staff answer here, and say what the plan costs" in text
 
 
 def test_of_smaller_plans_none_is_asked_for(alice: User, alices: Browser) -> None:
@@ -72,6 +76,7 @@ def test_of_smaller_plans_none_is_asked_for(alice: User, alices: Browser) -> Non
     page = alices.get("/plans/")
 
     assert "/plans/ask/" not in main_of(page)
+    assert "Asking for a plan" not in text_of(page)
     assert text_of(page).count("Smaller than yours.") == 2
 
 
@@ -107,7 +112,7 @@ def test_from_request_to_approval_to_told_to_read(alice: User, sue: User, alices
         "/plans/seen/", {"wish": wish.pk}, headers={"Referer": "http://testserver/credits/?kind=grant"}
     )
 
-    assert (answer.status_code, answer["Location"]) == (302, "http://testserver/credits/?kind=grant")
+    assert (answer.status_code, answer["Location"]) == (302, "/credits/?kind=grant")
     assert told not in text_of(alices.get("/projects/"))
     wish.refresh_from_db()
     assert wish.seen_at is not None
@@ -144,13 +149,17 @@ def test_what_is_declined_is_told_with_the_note_and_gives_nothing(alice: User, s
     accounts.decide_upgrade(wish=wish_of(alice), approved=False, actor=sue, note=HOSTILE)
 
     page = alices.get("/plans/")
-    assert "Your wish for Pro was declined." in text_of(page)
-    assert unescape(page.content.decode()).count(HOSTILE) == 2  # once told, and once beside the plans
+    assert "Your request for Pro was declined." in text_of(page)
+    assert unescape(page.content.decode()).count(HOSTILE) == 1  # told on top, and not once more beside the plans
     assert "<script>alert" not in page.content.decode()
     assert "<img src=x" not in page.content.decode()
     assert User.objects.get(pk=alice.pk).plan.slug == "free"
     assert not LedgerEntry.objects.filter(account=alice.pk, source="plan").exists()
     assert "Ask for Pro" in text_of(page)
+    read = alices.post("/plans/seen/", {"wish": UpgradeRequest.objects.get(user=alice).pk}, follow=True)
+    assert "Your last request, for Pro, was declined" in text_of(read)
+    assert unescape(read.content.decode()).count(HOSTILE) == 1  # only beside the plans
+    assert "<img src=x" not in read.content.decode()
 
 
 def test_a_wish_is_withdrawn_and_nobody_is_told_of_it(alice: User, alices: Browser) -> None:
@@ -158,7 +167,7 @@ def test_a_wish_is_withdrawn_and_nobody_is_told_of_it(alice: User, alices: Brows
 
     page = alices.post("/plans/withdraw/", follow=True)
 
-    assert "Your wish is withdrawn." in text_of(page)
+    assert "Your request is withdrawn." in text_of(page)
     assert UpgradeRequest.objects.get(user=alice).status == "withdrawn"
     assert page.context["frame"].decided is None
     assert "There was nothing to withdraw any more." in text_of(alices.post("/plans/withdraw/", follow=True))
@@ -228,7 +237,7 @@ def test_reading_what_was_decided_says_nothing_of_what_is_decided_later(
     assert UpgradeRequest.objects.filter(seen_at=None).count() == 2
     alices.post("/plans/seen/", {"wish": first.pk})
 
-    assert "Your wish for Pro was declined." in text_of(alices.get("/projects/"))
+    assert "Your request for Pro was declined." in text_of(alices.get("/projects/"))
     for odd in ("", "x", "9" * 40, "-1"):
         assert alices.post("/plans/seen/", {"wish": odd}).status_code == 302
 

@@ -160,6 +160,27 @@ def test_pages_keep_what_is_looked_for(alice: User, penora: App) -> None:
     assert 'href="/projects/?q=Project&amp;sort=oldest&amp;view=list&amp;page=3"' in page
 
 
+def test_each_leads_on_with_what_is_looked_for(alice: User, penora: App) -> None:
+    planted(alice, penora, 25)
+    client = at_pages(alice)
+
+    for query, told in (
+        ("", ""),
+        ("?page=2", ""),
+        ("?q=Project&sort=oldest&view=list&page=2&app=", "?q=Project&amp;sort=oldest&amp;view=list"),
+    ):
+        for page in (client.get(f"/projects/{query}"), part(client, query)):
+            assert set(re.findall(r'href="/projects/[A-Z0-9]{6}/(.*?)"', page.content.decode())) == {told}
+
+
+def test_the_page_is_told_with_the_count(alice: User, penora: App) -> None:
+    planted(alice, penora, 25)
+
+    page = part(at_pages(alice), "?q=Project&page=2").content.decode()
+
+    assert 'id="count" hx-swap-oob="innerHTML">25 projects found, page 2 of 2<' in page
+
+
 def test_nothing_yet_names_the_apps_and_where_they_are(alice: User, penora: App) -> None:
     App.objects.filter(pk=penora.pk).update(home_url="https://penora.example/")
     App.objects.filter(slug="imagegene").update(home_url="ftp://imagegene.example/")
@@ -242,7 +263,7 @@ def test_who_is_not_signed_in_is_sent_to_sign_in(client: Client) -> None:
 def test_a_session_that_has_ended_leads_to_the_sign_in_and_not_into_the_page(client: Client) -> None:
     response = part(client, "?q=a", before=f"{URL}?q=b")
 
-    assert response["HX-Redirect"] == "/signin/?next=%2Fprojects%2F%3Fq%3Db"
+    assert response["HX-Redirect"] == "/signin/?next=%2Fprojects%2F%3Fq%3Da"  # and not what was there before
     assert response.content == b""
 
 

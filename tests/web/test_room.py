@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
+from html import unescape
+from io import BytesIO
 from typing import Any
 from uuid import uuid4
 
@@ -12,6 +14,7 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
+from PIL import Image
 
 from accounts.models import App, AuditEntry, User
 from tests.api.pictures import as_base64, draw
@@ -28,6 +31,7 @@ MEGABYTE = 1_048_576
 HTMX = {"HX-Request": "true"}
 STORAGE, MAKE_ROOM = "/storage/", "/storage/make-room/"
 TRASH, RESTORE, EMPTY = "/storage/trash/", "/storage/trash/restore/", "/storage/trash/empty/"
+REMOVE = "/storage/trash/remove/"
 HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>"
 
 
@@ -51,9 +55,10 @@ def ticks(*projects: Project) -> dict[str, Any]:
 
 
 def read(response: Any, status: int = 200) -> str:
+    """The page; with plain spaces, where a line must not end between a number and its unit."""
     assert response.status_code == status
     page: str = response.content.decode()
-    return page
+    return page.replace("\u00a0", " ")
 
 
 def words(page: str) -> str:
@@ -84,10 +89,11 @@ def test_it_tells_by_app_how_full_it_is_to_the_byte(
     page = read(alices.get(STORAGE))
 
     assert "Penora: 293 KB" in page
-    assert "ImageGene: 1000 bytes" in page
-    assert "300\u202f000" in page
-    assert f"{MEGABYTE - 301_000:,}".replace(",", "\u202f") in page
+    assert "ImageGene: 1,000 bytes" in page
+    assert "300,000" in page
+    assert f"{MEGABYTE - 301_000:,}" in page
     assert "style=" not in page
+    assert 'data-exact="300,000 bytes">293 KB' in page  # shown in its place while the exact figures are open
 
 
 def test_what_is_reserved_is_told(alices: Client, alice: User) -> None:
@@ -144,6 +150,29 @@ def test_the_banner_from_80_percent_on_every_page(
     assert (told in page) if told else ("Make room" not in page)
 
 
+@pytest.mark.parametrize(
+    ("used_bytes", "level", "word"),
+    [
+        (838_860, "", ""),  # a byte below 80 %
+        (838_861, "near", "80 %"),
+        (996_147, "near", "94 %"),  # a byte below 95 %
+        (996_148, "nearly", "95 %"),
+        (MEGABYTE, "full", "Full"),
+    ],
+)
+def test_the_bar_says_by_colour_and_in_words_how_near_the_limit_is(
+    alices: Client, alice: User, penora: App, used_bytes: int, level: str, word: str
+) -> None:
+    kept(alice, penora, content="x" * used_bytes)
+
+    for address in ("/live/bar/", "/projects/"):
+        page = read(alices.get(address))
+        assert re.findall(r'<strong class="level (\w+)">([^<]*)<', page) == ([(level, word)] if level else [])
+        low, high, value = map(int, re.findall(r'<meter .* low="(\d+)" high="(\d+)" .*value="(\d+)"', page)[0])
+        region = (value > low) + (value > high)  # what the browser colours it by
+        assert region == {"": 0, "near": 1, "nearly": 2, "full": 2}[level]
+
+
 def test_an_empty_workspace_is_no_error(alices: Client) -> None:
     assert "Nothing takes room" in read(alices.get(STORAGE))
 
@@ -163,7 +192,7 @@ def test_titles_never_run(alices: Client, alice: User, penora: App) -> None:
     project = kept(alice, penora, title=HOSTILE, content=HOSTILE)
     pages = [alices.get(STORAGE), alices.get(MAKE_ROOM, ticks(project))]
     services.delete_project(user=alice, code=project.code)
-    pages += [alices.get(TRASH), alices.get(EMPTY)]
+    pages += [alices.get(TRASH), alices.get(EMPTY), alices.get(REMOVE, {"code": project.code})]
     pages.append(alices.post(RESTORE, {"code": project.code}, follow=True))
 
     for response in pages:
@@ -230,7 +259,21 @@ def test_just_enough_is_suggested_where_it_is_nearly_full(
 ) -> None:
     fill(alice, penora)
 
-    assert ticked_in(read(alices.get(f"{STORAGE}?pick=enough"))) == [larger.code, smaller.code]
+    page = read(alices.get(f"{STORAGE}?pick=enough"))
+
+    assert ticked_in(page) == [larger.code, smaller.code]
+    assert "The longest unchanged, until 70 % or less is used: down to 61 %" in words(page)
+
+
+def test_what_just_enough_comes_to_is_told_where_it_is_more_than_enough(alice: User, penora: App) -> None:
+    """Of two that go because one is some KB too small, it said "just enough to be down to 70 %": it was 42 %."""
+    for number in range(2):
+        kept(alice, penora, title=f"Old {number}", content=f"{number}" * 300_000)
+    fill(alice, penora)
+
+    page = words(read(at_pages(alice).get(STORAGE)))
+
+    assert "until 70 % or less is used: down to 42 % 2 projects, frees 586 KB" in page
 
 
 def test_following_changes_drops_nothing_that_is_ticked(
@@ -453,20 +496,155 @@ def test_emptying_leaves_what_others_deleted(alices: Client, bob: User, penora: 
     assert in_trash(theirs)
 
 
+def test_one_is_removed_for_good_after_a_question_and_the_others_stay(
+    alices: Client, larger: Project, smaller: Project, alice: User
+) -> None:
+    """Without scripts: the row leads to a page that asks, and its button does it."""
+    for project in (larger, smaller):
+        services.delete_project(user=alice, code=project.code)
+    assert f'href="{REMOVE}?code={smaller.code}"' in read(alices.get(TRASH))
+
+    asked = read(alices.get(REMOVE, {"code": smaller.code}))
+    assert "1 project (98 KB) is removed for good." in words(asked)
+    assert "Larger" not in asked
+    assert Project.objects.count() == 2
+    told = read(alices.post(REMOVE, confirmation(asked), follow=True))
+
+    assert "“Smaller”: removed for good." in told
+    assert not Project.objects.filter(pk=smaller.pk).exists()
+    assert in_trash(larger)
+    assert counters(alice) == {"all": (0, 0), "trash": (300_000, 1)}
+    entry = AuditEntry.objects.get(event=AuditEntry.Event.CHANGED, actor=alice, subject=alice)
+    assert entry.details == {"what": "workspace.project", "removed_for_good": [smaller.code]}
+
+
+def test_what_is_ticked_in_the_trash_is_asked_about_first(
+    alices: Client, larger: Project, smaller: Project, alice: User
+) -> None:
+    for project in (larger, smaller):
+        services.delete_project(user=alice, code=project.code)
+
+    asked = read(alices.post(REMOVE, {"code": [larger.code, smaller.code]}))
+    assert Project.objects.count() == 2
+    told = read(alices.post(REMOVE, confirmation(asked), follow=True))
+
+    assert "“Smaller”, “Larger”: removed for good." in told
+    assert not Project.objects.exists()
+    assert "Nothing is ticked yet" in read(alices.post(REMOVE, follow=True))
+
+
+def test_sent_twice_it_is_removed_once(alices: Client, larger: Project, alice: User) -> None:
+    services.delete_project(user=alice, code=larger.code)
+    sent = confirmation(read(alices.get(REMOVE, {"code": larger.code})))
+    alices.post(REMOVE, sent)
+
+    page = read(alices.post(REMOVE, sent, follow=True))
+
+    assert "Removed already. Nothing more was done." in page
+    assert counters(alice) == {"all": (0, 0), "trash": (0, 0)}
+    assert AuditEntry.objects.filter(event=AuditEntry.Event.CHANGED).count() == 1
+
+
+def test_what_has_been_restored_meanwhile_is_not_removed(
+    alices: Client, larger: Project, smaller: Project, alice: User
+) -> None:
+    for project in (larger, smaller):
+        services.delete_project(user=alice, code=project.code)
+    both = confirmation(read(alices.post(REMOVE, {"code": [larger.code, smaller.code]})))
+    one = confirmation(read(alices.get(REMOVE, {"code": larger.code})))
+    services.restore_project(user=alice, code=larger.code)
+
+    assert "“Larger”: back among your projects." in read(alices.post(REMOVE, one, follow=True))
+    told = read(alices.post(REMOVE, both, follow=True))
+
+    assert "“Smaller”: removed for good. 1 project of what you had ticked was not in the trash any more." in told
+    assert not in_trash(larger)
+    assert "among your projects" in read(alices.get(REMOVE, {"code": larger.code}, follow=True))
+
+
+@pytest.mark.parametrize("method", ["get", "post"])
+def test_what_is_in_somebody_elses_trash_is_404_and_cannot_be_told_from_nothing(
+    alices: Client, bob: User, penora: App, method: str
+) -> None:
+    theirs = kept(bob, penora, title="Bob's")
+    services.delete_project(user=bob, code=theirs.code)
+
+    pages = [read(getattr(alices, method)(REMOVE, {"code": code}), 404) for code in (theirs.code, "222222")]
+
+    assert "Bob" not in pages[0]
+    assert in_trash(theirs)
+
+
+def test_a_question_is_answered_by_whom_it_was_put_to(
+    alices: Client, bob: User, penora: App, larger: Project, alice: User
+) -> None:
+    """Another person's signed form, one that nobody has signed, and none at all do nothing."""
+    theirs = kept(bob, penora, title="Bob's")
+    for project in (theirs, larger):
+        services.delete_project(user=project.user, code=project.code)
+    stolen = confirmation(read(at_pages(bob).get(REMOVE, {"code": theirs.code})))
+
+    for confirmed in (stolen["confirmed"], f"{stolen['confirmed']}x", "x", ""):
+        answer = alices.post(REMOVE, {"confirmed": confirmed, "code": larger.code})
+        assert "is removed for good" in read(answer)  # it is asked
+    read(alices.post(REMOVE, {**stolen, "code": theirs.code}), 404)
+
+    assert in_trash(theirs)
+    assert in_trash(larger)
+
+
+def confirmation(page: str) -> dict[str, str]:
+    """What the button of the page sends that asks."""
+    found = re.search(r'name="confirmed" value="([^"]*)"', page)
+    assert found
+    return {"confirmed": unescape(found[1])}
+
+
+def test_a_picture_in_the_trash_is_known_again_by_its_owner_alone(
+    alices: Client, alice: User, bob: User, imagegene: App
+) -> None:
+    picture = kept(alice, imagegene, title="Art", content=as_base64(draw("PNG", size=(300, 300))))
+    address = f"{TRASH}{picture.code}/thumbnail/"
+    read(alices.get(address), 404)  # of what is kept the API has thumbnails
+    services.delete_project(user=alice, code=picture.code)
+    assert f'src="{address}"' in read(alices.get(TRASH))
+    assert f'src="{address}"' in read(alices.get(REMOVE, {"code": picture.code}))
+
+    as_kept = alices.get(address, headers={"Accept": "image/avif,image/*,*/*"})
+    older = alices.get(address, headers={"Accept": "image/webp,image/*;q=0.8,*/*;q=0.5"})
+
+    assert (as_kept["Content-Type"], older["Content-Type"]) == ("image/avif", "image/jpeg")
+    for answer in (as_kept, older):
+        assert Image.open(BytesIO(answer.content)).size == (256, 256)
+        assert "no-store" in answer["Cache-Control"]
+        assert "sandbox" in answer["Content-Security-Policy"]
+    assert at_pages(bob).get(address).status_code == 404
+    assert Client().get(address)["Location"].startswith("/signin/")
+    let_pass(timedelta(days=8))
+    assert at_pages(alice).get(address).status_code == 404
+
+
+def test_a_text_in_the_trash_has_no_thumbnail(alices: Client, larger: Project, alice: User) -> None:
+    services.delete_project(user=alice, code=larger.code)
+
+    assert "thumbnail" not in read(alices.get(TRASH))
+    assert alices.get(f"{TRASH}{larger.code}/thumbnail/").status_code == 404
+
+
 # --- Who may ---------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("address", [STORAGE, MAKE_ROOM, TRASH, EMPTY])
+@pytest.mark.parametrize("address", [STORAGE, MAKE_ROOM, TRASH, EMPTY, REMOVE])
 def test_signed_out_one_is_asked_to_sign_in(client: Client, address: str) -> None:
     assert client.get(address)["Location"] == f"/signin/?next={address}"
 
 
-@pytest.mark.parametrize("address", [MAKE_ROOM, RESTORE, EMPTY])
+@pytest.mark.parametrize("address", [MAKE_ROOM, RESTORE, EMPTY, REMOVE])
 def test_a_session_that_is_over_leads_to_the_sign_in(client: Client, address: str) -> None:
     assert client.post(address, headers=HTMX)["HX-Redirect"].startswith("/signin/")
 
 
-@pytest.mark.parametrize("address", [MAKE_ROOM, RESTORE, EMPTY])
+@pytest.mark.parametrize("address", [MAKE_ROOM, RESTORE, EMPTY, REMOVE])
 def test_another_site_cannot_send_its_forms(alice: User, larger: Project, address: str) -> None:
     strict = Client(enforce_csrf_checks=True)
     strict.force_login(alice, backend="django.contrib.auth.backends.ModelBackend")

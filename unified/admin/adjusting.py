@@ -21,24 +21,23 @@ from django.shortcuts import get_object_or_404, redirect
 from django.urls import path, reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
-from django.views.decorators.http import require_http_methods
 
 from accounts.admin.base import person_link
 from accounts.models import User
+from accounts.templatetags.figures import counted, signed, whole
 from credits import services as credits
 from credits.models import LedgerEntry, LotUse
 from credits.queries import position_of
 from credits.services.adjustments import MOST_PEOPLE
 from unified.admin.adjusting_forms import AdjustForm, DeedForm, RefundForm, numbers, whole_number
 from unified.admin.refusals import REFUSALS, in_words
-from unified.admin.templatetags.words import counted, grouped, signed
-from unified.admin.views import person_or_404, shown, staff_page
+from unified.admin.views import actor_of, asked_or_sent, person_or_404, shown, staff_page
 
 ADJUST = ("accounts.view_user", "credits.adjust_account")
 REFUND = ("accounts.view_user", "credits.view_ledgerentry", "credits.refund_ledgerentry")
 LONGEST_LIST = 10  # of people in one message
+PEOPLE = "person,people"
 LOOK_AGAIN = "Nothing was done yet: look at the figures once more, and confirm them."
-either = require_http_methods(["GET", "HEAD", "POST"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,13 +50,13 @@ class Allowance:
 
 
 @staff_page(*ADJUST)
-@either
+@asked_or_sent
 def adjust(request: HttpRequest, pk: int) -> HttpResponseBase:
     return _adjusting(request, [person_or_404(pk)])
 
 
 @staff_page(*ADJUST)
-@either
+@asked_or_sent
 def adjust_many(request: HttpRequest) -> HttpResponseBase:
     """The same for everybody in `?people=1,2,3`: row ids, as the list of people sends them here."""
     ids = numbers(request.GET.get("people", ""))
@@ -65,7 +64,7 @@ def adjust_many(request: HttpRequest) -> HttpResponseBase:
     if not ids:
         problem = "Whom? Tick people in the list of users, and choose “Adjust credits”."
     elif len(ids) > MOST_PEOPLE:
-        problem = f"{len(ids):,} are too many people: {MOST_PEOPLE} can be adjusted at once."
+        problem = f"{whole(len(ids))} are too many people: {MOST_PEOPLE} can be adjusted at once."
     elif len(people) < len(ids):
         gone = ", ".join(str(pk) for pk in sorted(ids - {user.pk for user in people}))
         problem = f"There is nobody with row id {gone}: choose the people in the list of users again."
@@ -75,7 +74,7 @@ def adjust_many(request: HttpRequest) -> HttpResponseBase:
 
 
 def _adjusting(request: HttpRequest, people: list[User], *, many: bool = False) -> HttpResponseBase:
-    actor: Any = request.user
+    actor = actor_of(request)
     form = AdjustForm(request.POST) if request.method == "POST" else AdjustForm()
     step = request.POST.get("step", "preview")
     notice = again_error = ""
@@ -99,7 +98,8 @@ def _adjusting(request: HttpRequest, people: list[User], *, many: bool = False) 
             _note_refusal(form, refusal)
         refused = [one for one in foreseen if one.refusal is not None]
         if refused and many:
-            form.add_error(None, f"Nobody can be adjusted like this, because of {_people(len(refused))}: see below.")
+            whom = counted(len(refused), PEOPLE)
+            form.add_error(None, f"Nobody can be adjusted like this, because of {whom}: see below.")
         elif refused:
             _note_refusal(form, refused[0].refusal)
     ready = bool(foreseen) and form.is_valid() and step != "edit"
@@ -147,7 +147,7 @@ def _adjusted(request: HttpRequest, people: list[User], entries: list[LedgerEntr
     done = _done(amount, len(people), many=many, words=("Added", "Took"))
     if not many:
         whom = "to" if amount > 0 else "from"
-        text = format_html("{} {} {}: the balance is {} now.", done, whom, people[0], grouped(entries[0].balance_after))
+        text = format_html("{} {} {}: the balance is {} now.", done, whom, people[0], whole(entries[0].balance_after))
         messages.success(request, format_html("{} {}", text, _entry_link(entries[0])))
         return redirect("admin:person", people[0].pk)
     each = f"{done}, {signed(amount * len(people))} in all:"
@@ -155,7 +155,7 @@ def _adjusted(request: HttpRequest, people: list[User], entries: list[LedgerEntr
         ", ",
         '{} has {} now (<a href="{}">entry</a>)',
         (
-            (person_link(user), grouped(entry.balance_after), _entry_address(entry))
+            (person_link(user), whole(entry.balance_after), _entry_address(entry))
             for user, entry in list(zip(people, entries, strict=True))[:LONGEST_LIST]
         ),
     )
@@ -167,17 +167,17 @@ def _adjusted(request: HttpRequest, people: list[User], entries: list[LedgerEntr
 def _done(amount: int, size: int, *, many: bool, words: tuple[str, str]) -> str:
     """ "Added 20 credits to each of 3 people"."""
     what = f"{words[0] if amount > 0 else words[1]} {counted(abs(amount), 'credit')}"
-    return f"{what} {'to' if amount > 0 else 'from'} each of {_people(size)}" if many else what
+    return f"{what} {'to' if amount > 0 else 'from'} each of {counted(size, PEOPLE)}" if many else what
 
 
 # --- Refunds ---------------------------------------------------------------------------------------------------------
 
 
 @staff_page(*REFUND)
-@either
+@asked_or_sent
 def refund(request: HttpRequest, pk: UUID) -> HttpResponseBase:
     entry = get_object_or_404(LedgerEntry.objects.select_related("account__user", "app", "operation"), pk=pk)
-    actor: Any = request.user
+    actor = actor_of(request)
     user = entry.account.user
     left = max(0, -entry.amount - credits.refunded_of(entry))
     form = RefundForm(request.POST) if request.method == "POST" else RefundForm(initial={"amount": left or None})
@@ -254,7 +254,7 @@ def _foresee_refund(form: RefundForm, entry: LedgerEntry, actor: User, left: int
 def _refunded(request: HttpRequest, entry: LedgerEntry, back: LedgerEntry) -> HttpResponseBase:
     user = entry.account.user
     text = format_html(
-        "Refunded {} to {}: the balance is {} now.", counted(back.amount, "credit"), user, grouped(back.balance_after)
+        "Refunded {} to {}: the balance is {} now.", counted(back.amount, "credit"), user, whole(back.balance_after)
     )
     messages.success(request, format_html("{} {}", text, _entry_link(back)))
     return redirect("admin:person", user.pk)
@@ -317,7 +317,7 @@ def _must_say_again(total: int) -> bool:
 def _again_error(request: HttpRequest, total: int) -> str:
     if not _must_say_again(total) or whole_number(request.POST.get("again", "")) == total:
         return ""
-    return f"Nothing was done yet. To confirm, type {signed(total) if total < 0 else grouped(total)} here."
+    return f"Nothing was done yet. To confirm, type {signed(total) if total < 0 else whole(total)} here."
 
 
 def _entry_address(entry: LedgerEntry) -> str:
@@ -326,10 +326,6 @@ def _entry_address(entry: LedgerEntry) -> str:
 
 def _entry_link(entry: LedgerEntry) -> SafeString:
     return format_html('Entry <a href="{}">{}</a>.', _entry_address(entry), entry.pk)
-
-
-def _people(number: int) -> str:
-    return f"{number:,} {'person' if number == 1 else 'people'}"
 
 
 urlpatterns = [

@@ -10,8 +10,10 @@ from uuid import uuid4
 from django import forms
 from django.utils import timezone
 
+from accounts.reasons import ReasonField
 from credits.models import DESCRIPTION_MAX_LENGTH, MAX_AMOUNT
 
+THEY_READ_IT = "Why this is done. The person reads it in their history, and it stays in the audit, with your name."
 _WHOLE_NUMBER = re.compile(r"([+−-]?)([0-9]{1,3}(?:,[0-9]{3})+|[0-9]+)")  # the minus also as our own pages write it
 _LONGEST_NUMBER = 18  # digits of what a row id or a balance can be
 
@@ -47,20 +49,6 @@ class AmountField(forms.CharField):
         return number
 
 
-class ReasonField(forms.CharField):
-    """Why. Browsers send a new line as two characters and count it as one; so do we."""
-
-    widget = forms.Textarea(attrs={"rows": 3})
-    default_error_messages: ClassVar = {"required": "Say why."}
-
-    def __init__(self, **options: Any) -> None:
-        super().__init__(max_length=DESCRIPTION_MAX_LENGTH, **options)
-
-    def to_python(self, value: Any) -> str:
-        text: str = super().to_python(value) or ""
-        return text.replace("\r\n", "\n").replace("\r", "\n")
-
-
 class DeedForm(forms.Form):
     """What an adjustment and a refund have in common. The key is made when the form is opened."""
 
@@ -85,9 +73,7 @@ class AdjustForm(DeedForm):
         label="Credits",
         help_text="A whole number: 20 adds twenty credits, -20 takes twenty away.",
     )
-    reason = ReasonField(
-        help_text="Why this is done. The person reads it in their history, and it stays in the audit, with your name.",
-    )
+    reason = ReasonField(max_length=DESCRIPTION_MAX_LENGTH, help_text=THEY_READ_IT)
     expires_on = forms.DateField(
         required=False,
         label="Expires on",
@@ -129,9 +115,7 @@ class RefundForm(DeedForm):
         widget=forms.TextInput(attrs={"autocomplete": "off", "inputmode": "numeric"}),
         help_text="A whole number, up to what is left to refund.",
     )
-    reason = ReasonField(
-        help_text="Why this is done. The person reads it in their history, and it stays in the audit, with your name.",
-    )
+    reason = ReasonField(max_length=DESCRIPTION_MAX_LENGTH, help_text=THEY_READ_IT)
 
 
 def whole_number(text: str) -> int | None:

@@ -6,10 +6,8 @@ from typing import Any, ClassVar
 
 from django.contrib import admin, messages
 from django.contrib.admin.views.main import ChangeList
-from django.contrib.humanize.templatetags.humanize import intcomma
 from django.db.models import F, Model, QuerySet
 from django.http import HttpResponseRedirect
-from django.template.defaultfilters import filesizeformat
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -17,9 +15,9 @@ from django.utils.safestring import SafeString
 from accounts.admin.filters import date_range, number_range
 from accounts.admin.people import UserAdmin
 from accounts.models import User
+from accounts.templatetags.figures import counted, on_day, size, whole
 from credits.services.adjustments import MOST_PEOPLE
 from unified.admin import finding
-from unified.admin.templatetags.words import counted, on_day
 
 LONGEST_SHOWN = 24  # characters of a name or an id in the list
 
@@ -96,12 +94,12 @@ class MemberAdmin(UserAdmin):
         storage = getattr(user, "storage", None)
         if storage is None:
             return "–"
-        text = f"{filesizeformat(storage.used_bytes)} of {filesizeformat(storage.limit_bytes)}"
+        text = f"{size(storage.used_bytes)} of {size(storage.limit_bytes)}"
         return format_html(
             '<meter class="room" min="0" max="{}" value="{}" title="{}">{}</meter> <span class="quiet">{}</span>',
             max(storage.limit_bytes, 1),
             storage.used_bytes,
-            f"{counted(storage.used_bytes, 'byte')} of {intcomma(storage.limit_bytes)}",
+            f"{counted(storage.used_bytes, 'byte')} of {whole(storage.limit_bytes)}",
             text,
             text,
         )

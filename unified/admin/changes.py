@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from django.contrib.humanize.templatetags.humanize import intcomma
-from django.template.defaultfilters import filesizeformat
+from accounts.templatetags.figures import counted, size, whole
 
 NOTHING = "–"
 LONGEST = 200  # of one value; the entry's own page has all of it
@@ -51,7 +50,7 @@ def in_words(name: str, value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, int):
-        return f"{filesizeformat(value)} ({intcomma(value)} bytes)" if name.endswith("_bytes") else intcomma(value)
+        return f"{size(value)} ({counted(value, 'byte')})" if name.endswith("_bytes") else whole(value)
     if isinstance(value, list):
         text = ", ".join(in_words("", item) for item in value)
     elif isinstance(value, dict):

@@ -20,9 +20,10 @@ from django.utils import timezone
 from django.views.decorators.http import require_POST
 
 from accounts.models import App
+from accounts.templatetags.figures import counted
 from unified.admin.views import staff_page
 from unified.api.errors import ERRORS
-from unified.api.figures import percentage, plural
+from unified.api.figures import percentage
 from unified.figures import charts, queries, rollups
 from unified.figures.models import ServiceDay, Verification
 from workspace.models import Storage
@@ -164,7 +165,7 @@ def _fullness(standing: ServiceDay) -> dict[str, Any]:
         ),
         "rows": [Row(name, [number]) for name, number in zip(names, people, strict=True)],
         "all": sum(people),
-        "told": f"How full people's workspaces are, from empty to full, of {plural(sum(people), 'workspace')}.",
+        "told": f"How full people's workspaces are, from empty to full, of {counted(sum(people), 'workspace')}.",
     }
 
 

@@ -16,7 +16,8 @@ LONGEST = 255  # of a user id or a name; nothing that is searched is longer
 WAYS = (
     "a user id, in full",
     "a part of a name or an e-mail address",
-    "a project code, also of a project in the trash: small letters, hyphens and O for 0 do not matter",
+    "a project code, also of a project in the trash, and of one that is gone if credits went on it: small letters, "
+    "hyphens and O for 0 do not matter",
     "the id of a transaction or a hold",
 )
 HELP = "User id, name, e-mail, project code, transaction id or hold id"
@@ -40,13 +41,19 @@ def matching(text: str) -> Q:
 
 def named(text: str) -> Belonging | None:
     """
-    The one thing that has this project code (as typed, also in the trash), transaction id or hold id. No query for a
-    text that can be neither; two at the most. Nothing that is found by them has two owners, nor two kinds.
+    The one thing that has this project code (as typed, also in the trash), transaction id or hold id; or what was paid
+    for a project with this code that is gone for good. No query for a text that can be neither; two at the most.
+    Nothing that is found by them has two owners, nor two kinds.
     """
     code = codes.fold(text)
     if code is not None:
         project = Project.objects.filter(code=code).only("user", "deleted_at").first()
-        return Belonging(project.user_id, "trash" if project.deleted_at else "projects") if project else None
+        if project is not None:
+            return Belonging(project.user_id, "trash" if project.deleted_at else "projects")
+        # (The code is what the app said: the account is that of whoever paid, latest first.)
+        paid = LedgerEntry.objects.filter(project_code=code).order_by("-created_at")
+        payer = paid.values_list("account", flat=True).first()
+        return Belonging(payer, "transactions") if payer is not None else None
     identifier = uuid_of(text)
     if identifier is None:
         return None

@@ -19,12 +19,13 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect
 from django.urls import URLPattern, path
-from django.views.decorators.http import require_http_methods, require_POST, require_safe
+from django.views.decorators.http import require_POST, require_safe
 
+from accounts.reasons import ReasonField
 from credits import services as credits
 from credits.grant_csv import MAX_BYTES, MAX_LINES
 from credits.models import DESCRIPTION_MAX_LENGTH, MAX_AMOUNT, GrantFile, GrantLine
-from unified.admin.views import shown, staff_page
+from unified.admin.views import asked_or_sent, shown, staff_page
 
 LOOK = "credits.view_grantfile"
 SEND = "credits.add_grantfile"
@@ -42,9 +43,8 @@ class FileForm(forms.Form):
         help_text=f"Up to {MAX_LINES:,} lines and {MAX_BYTES // 1024 // 1024} MB, in UTF-8.",
         error_messages={"empty": "The file is empty."},
     )
-    reason = forms.CharField(
+    reason = ReasonField(
         max_length=DESCRIPTION_MAX_LENGTH,
-        widget=forms.Textarea(attrs={"rows": 2}),
         help_text="Why these people get credits. They read it in their history, and it stays in the audit.",
     )
     expires_at = forms.DateTimeField(
@@ -62,7 +62,7 @@ class FileForm(forms.Form):
 
 
 @staff_page(SEND)
-@require_http_methods(["GET", "HEAD", "POST"])
+@asked_or_sent
 def grants(request: HttpRequest) -> HttpResponseBase:
     form = FileForm(request.POST or None, request.FILES or None)
     if request.method == "POST" and form.is_valid() and (file := _checked(request, form)) is not None:

@@ -19,12 +19,11 @@ from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404
 from django.urls import path
-from django.views.decorators.http import require_http_methods
 
 from accounts import audit
 from accounts.models import AuditEntry
 from unified.admin.room_forms import OpenForm
-from unified.admin.views import shown, staff_page
+from unified.admin.views import actor_of, asked_or_sent, shown, staff_page
 from unified.api.content_urls import thumbnail_url
 from unified.api.contents import INERT_TEXT_TYPES
 from unified.api.figures import file_name
@@ -40,7 +39,7 @@ FIRST = ("prompt", "negative_prompt", "model")
 
 
 @staff_page(*INSPECT)
-@require_http_methods(["GET", "HEAD", "POST"])
+@asked_or_sent
 def inspect(request: HttpRequest, pk: int) -> HttpResponseBase:
     form = OpenForm(request.POST or None)
     if not form.is_valid():
@@ -52,7 +51,7 @@ def inspect(request: HttpRequest, pk: int) -> HttpResponseBase:
 def _opened(request: HttpRequest, pk: int, form: OpenForm) -> HttpResponseBase:
     """The content, once it is written down that it was opened. Facts and bytes are of one statement: of one version."""
     project = get_object_or_404(_inspectable(with_body=True), pk=pk)
-    actor: Any = request.user
+    actor = actor_of(request)
     with audit.because(form.cleaned_data["reason"]):
         audit.record(
             AuditEntry.Event.CONTENT_OPENED,

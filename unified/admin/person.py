@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
@@ -15,11 +13,12 @@ from django.utils.http import urlencode
 from django.views.decorators.http import require_POST, require_safe
 
 from accounts import audit, services
-from accounts.models import REASON_MAX_LENGTH, User
+from accounts.models import User
+from accounts.reasons import ReasonField
 from unified.admin import finding
 from unified.admin.admin import standing_of
 from unified.admin.sections import sections_of
-from unified.admin.views import shown, staff_page
+from unified.admin.views import actor_of, shown, staff_page
 
 # What can be done about a person on a page of its own: its name, the permission it takes, and what the button says.
 DEEDS = (
@@ -32,12 +31,7 @@ DEEDS = (
 
 
 class SignOutForm(forms.Form):
-    reason = forms.CharField(
-        max_length=REASON_MAX_LENGTH,
-        widget=forms.Textarea(attrs={"rows": 2}),
-        help_text="Why this is done. It stays in the audit, with your name.",
-        error_messages={"required": "Nothing was done: say why."},
-    )
+    reason = ReasonField(error_messages={"required": "Nothing was done: say why."})
 
 
 @staff_page("accounts.view_user")
@@ -57,7 +51,7 @@ def sign_out(request: HttpRequest, pk: int) -> HttpResponseBase:
     if not form.is_valid():
         return _page(request, member, form)
     with audit.because(form.cleaned_data["reason"]):
-        services.cut_off(user=member, actor=_viewer(request))
+        services.cut_off(user=member, actor=actor_of(request))
     messages.success(request, f"{member} is signed out everywhere.")
     return HttpResponseRedirect(reverse("admin:person", args=[member.pk]))
 
@@ -107,7 +101,7 @@ def _page(request: HttpRequest, member: User, form: SignOutForm) -> HttpResponse
 
 def _deeds(request: HttpRequest, member: User) -> list[tuple[str, str]]:
     """Address and words of what the viewer may do; nothing is left to do about who has left but to look."""
-    viewer = _viewer(request)
+    viewer = actor_of(request)
     deeds = [
         (reverse(f"admin:{name}", args=[member.pk]), words)
         for name, *needed, words in DEEDS
@@ -125,10 +119,6 @@ def _deeds(request: HttpRequest, member: User) -> list[tuple[str, str]]:
 def _may_change(request: HttpRequest, member: User) -> bool:
     """As on the form of the person's rights: a superuser is only another superuser's to change."""
     return admin.site.get_model_admin(User).has_change_permission(request, member)
-
-
-def _viewer(request: HttpRequest) -> Any:
-    return request.user
 
 
 urlpatterns = [

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from accounts.services import UserHasLeft
+from accounts.templatetags.figures import counted, whole
 from credits import services as credits
-from unified.admin.templatetags.words import counted, grouped
 
+OWN = "This is your own account: somebody else has to do it."
 REFUSALS = (
     *(credits.AdjustmentNotAllowed, credits.AdjustmentLimitExceeded, credits.AdjustmentKeyReused),
     *(credits.BalanceHasChanged, credits.LeftHasChanged, credits.NotAdjusted, credits.InsufficientCredits),
@@ -20,21 +21,21 @@ def in_words(refusal: Exception | None) -> tuple[str, str]:
         case credits.NotAdjusted(user=user, why=why):
             return "", f"Nobody's credits were changed, because of {user}: {in_words(why)[1]}"
         case credits.OwnAccount():
-            return "", "This is your own account: somebody else has to do it."
+            return "", OWN
         case credits.AdjustmentNotAllowed():
             return "", "None of your roles may move credits. Whoever gives out the roles can change that."
         case credits.AdjustmentLimitExceeded(per_adjustment=at_a_time, left_today=left):
-            today = "" if left is None else f", and {grouped(left)} more in these 24 hours"
+            today = "" if left is None else f", and {whole(left)} more in these 24 hours"
             return "amount", f"Your role may move {counted(at_a_time, 'credit')} at a time{today}."
         case credits.InsufficientCredits(available=available, needed=needed):
-            return "amount", f"Only {counted(available, 'credit')} can be spent, and {grouped(needed)} would be taken."
+            return "amount", f"Only {counted(available, 'credit')} can be spent, and {whole(needed)} would be taken."
         case credits.RefundExceedsCharge(charged=charged, refunded=refunded):
             left = charged - refunded
             return "amount", f"Only {counted(left, 'credit')} of this transaction can be refunded yet."
         case credits.BalanceHasChanged(balance=balance):
             return (
                 "",
-                f"Nothing was done yet: the balance has changed meanwhile, and is {grouped(balance)} now. Look again.",
+                f"Nothing was done yet: the balance has changed meanwhile, and is {whole(balance)} now. Look again.",
             )
         case credits.LeftHasChanged(left=left):
             return "", f"Nothing was done yet: meanwhile {counted(left, 'credit')} are left to refund. Look again."

@@ -8,11 +8,14 @@ has looked at, and nothing twice.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
 from django.contrib import messages
+from django.forms import Form
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect
@@ -21,12 +24,13 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.http import urlencode
 from django.utils.safestring import SafeString
-from django.views.decorators.http import require_http_methods
 
 from accounts import audit
 from accounts.models import User
 from accounts.services import UserHasLeft
+from accounts.templatetags.figures import counted
 from unified import services
+from unified.admin.refusals import OWN
 from unified.admin.room_forms import (
     CleanUpForm,
     LimitForm,
@@ -36,8 +40,7 @@ from unified.admin.room_forms import (
     numbered,
     storage_blocked,
 )
-from unified.admin.templatetags.words import counted
-from unified.admin.views import person_or_404, shown, staff_page
+from unified.admin.views import actor_of, asked_or_sent, person_or_404, shown, staff_page
 from unified.api.figures import megabytes_text
 from workspace import services as workspace
 from workspace.queries import largest_projects, storage_of, trash_of
@@ -48,41 +51,86 @@ CLEAN_UP = ("accounts.view_user", "workspace.view_project", "workspace.clean_up_
 LOOK_AGAIN = (
     "Nothing was done yet: it has changed meanwhile. This is how it stands now; look once more, and confirm it."
 )
-OWN = "This is your own account: somebody else has to do it."
 LEFT = "This person has left meanwhile: nothing was done."
 MOST_RESTORED = 100  # at once, the latest deleted
-either = require_http_methods(["GET", "HEAD", "POST"])
 
 
-# --- The plan --------------------------------------------------------------------------------------------------------
+# --- Plan and limit --------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What is to become another, the person's plan or their limit, and in which words."""
+
+    what: str  # "plan": also the form's field and the template's name
+    is_so: Callable[[User, Any], bool]  # whether they have what is wanted already
+    foresee: Callable[..., Any]  # what would come of it; it is done, and undone
+    do: Callable[..., Any]  # the same for good, if it still comes to what was shown
+    done: str  # with {who} and {wanted}
+    again: str  # of the same form, sent twice
+    already: str  # at the field
+    called: Callable[[Any], str] = str
+
+
+TO_PLAN = Change(
+    what="plan",
+    is_so=lambda member, plan: User.objects.filter(pk=member.pk, plan=plan).exists(),
+    foresee=lambda member, plan: services.try_change_plan(user=member, plan=plan),
+    do=lambda member, plan, **seen: services.change_plan(user=member, plan=plan, **seen),
+    done="{who} is on the plan {wanted} now.",
+    again="{who} is on the plan {wanted} already: nothing more was done.",
+    already="They are on this plan already. ({wanted})",
+)
+TO_LIMIT = Change(
+    what="limit",
+    is_so=lambda member, limit_bytes: storage_of(member).limit_bytes == limit_bytes,
+    foresee=lambda member, limit_bytes: workspace.try_change_limit(user=member, limit_bytes=limit_bytes),
+    do=lambda member, limit_bytes, **seen: workspace.change_limit(user=member, limit_bytes=limit_bytes, **seen),
+    done="{who} has {wanted} MB of room now.",
+    again="{who} has this limit already: nothing more was done.",
+    already="This is their limit already.",
+    called=megabytes_text,
+)
 
 
 @staff_page(*PLAN)
-@either
+@asked_or_sent
 def change_plan(request: HttpRequest, pk: int) -> HttpResponseBase:
-    member, actor = person_or_404(pk), _actor(request)
-    form = PlanForm(request.POST or None)
+    return _change(request, person_or_404(pk), PlanForm(request.POST or None), TO_PLAN)
+
+
+@staff_page(*LIMIT)
+@asked_or_sent
+def change_limit(request: HttpRequest, pk: int) -> HttpResponseBase:
+    member = person_or_404(pk)
+    stands = megabytes_exactly(storage_of(member).limit_bytes)
+    return _change(request, member, LimitForm(request.POST or None, initial={"limit": stands}), TO_LIMIT)
+
+
+def _change(request: HttpRequest, member: User, form: Form, deed: Change) -> HttpResponseBase:
+    actor = actor_of(request)
     blocked = storage_blocked(member) or _own(member, actor)
     notice, too_small, change = "", None, None
     if not blocked and form.is_valid():
-        plan = form.cleaned_data["plan"]
+        wanted = form.cleaned_data[deed.what]
+        words = {"who": member, "wanted": deed.called(wanted)}
         try:
             if _confirms(request):
                 try:
                     with audit.because(form.cleaned_data["reason"]):
-                        services.change_plan(user=member, plan=plan, actor=actor, as_shown=request.POST.get("seen", ""))
+                        deed.do(member, wanted, actor=actor, as_shown=request.POST.get("seen", ""))
                 except workspace.NotAsShown:
                     notice = LOOK_AGAIN
                 else:
-                    messages.success(request, f"{member} is on the plan {plan} now.")
+                    messages.success(request, deed.done.format(**words))
                     return redirect("admin:person", member.pk)
-            if _is_on(member, plan.pk):
-                if notice:  # the same form, sent twice
-                    messages.info(request, f"{member} is on the plan {plan} already: nothing more was done.")
-                    return redirect("admin:person", member.pk)
-                form.add_error("plan", f"They are on this plan already. ({plan.name})")
+            if not deed.is_so(member, wanted):
+                change = deed.foresee(member, wanted)
+            elif notice:
+                messages.info(request, deed.again.format(**words))
+                return redirect("admin:person", member.pk)
             else:
-                change = services.try_change_plan(user=member, plan=plan)
+                form.add_error(deed.what, deed.already.format(**words))
         except workspace.StorageLimitExceeded as refusal:
             too_small = refusal
         except UserHasLeft:
@@ -90,63 +138,10 @@ def change_plan(request: HttpRequest, pk: int) -> HttpResponseBase:
     member.refresh_from_db()
     return shown(
         request,
-        "room/plan.html",
-        title=f"Change the plan of {member}",
-        what="Change plan",
-        member=member,
-        form=form,
-        blocked=blocked,
-        notice=notice,
-        change=change if _goes_on(request) else None,
-        room=storage_of(member),
-        too_small=_too_small(request, member, too_small) if too_small else "",
-    )
-
-
-def _is_on(member: User, plan_id: int) -> bool:
-    return User.objects.filter(pk=member.pk, plan=plan_id).exists()
-
-
-# --- The limit -------------------------------------------------------------------------------------------------------
-
-
-@staff_page(*LIMIT)
-@either
-def change_limit(request: HttpRequest, pk: int) -> HttpResponseBase:
-    member, actor = person_or_404(pk), _actor(request)
-    blocked = storage_blocked(member) or _own(member, actor)
-    form = LimitForm(request.POST or None, initial={"limit": megabytes_exactly(storage_of(member).limit_bytes)})
-    notice, too_small, change = "", None, None
-    if not blocked and form.is_valid():
-        limit_bytes = form.cleaned_data["limit"]
-        try:
-            if _confirms(request):
-                try:
-                    with audit.because(form.cleaned_data["reason"]):
-                        workspace.change_limit(
-                            user=member, limit_bytes=limit_bytes, actor=actor, as_shown=request.POST.get("seen", "")
-                        )
-                except workspace.NotAsShown:
-                    notice = LOOK_AGAIN
-                else:
-                    messages.success(request, f"{member} has {megabytes_text(limit_bytes)} MB of room now.")
-                    return redirect("admin:person", member.pk)
-            if storage_of(member).limit_bytes == limit_bytes:
-                if notice:
-                    messages.info(request, f"{member} has this limit already: nothing more was done.")
-                    return redirect("admin:person", member.pk)
-                form.add_error("limit", "This is their limit already.")
-            else:
-                change = workspace.try_change_limit(user=member, limit_bytes=limit_bytes)
-        except workspace.StorageLimitExceeded as refusal:
-            too_small = refusal
-        except UserHasLeft:
-            blocked = LEFT
-    return shown(
-        request,
-        "room/limit.html",
-        title=f"Change the limit of {member}",
-        what="Change limit",
+        f"room/{deed.what}.html",
+        title=f"Change the {deed.what} of {member}",
+        what=f"Change {deed.what}",
+        kind=deed.what,
         member=member,
         form=form,
         blocked=blocked,
@@ -161,7 +156,7 @@ def change_limit(request: HttpRequest, pk: int) -> HttpResponseBase:
 
 
 @staff_page(*CLEAN_UP)
-@either
+@asked_or_sent
 def clean_up(request: HttpRequest, pk: int) -> HttpResponseBase:
     member = person_or_404(pk)
     blocked, notice, outcome = storage_blocked(member), "", None
@@ -215,7 +210,7 @@ def _cleaned_up(request: HttpRequest, member: User, form: CleanUpForm) -> HttpRe
         raise workspace.ShownHasChanged
     lost = [code for code in request.POST.get("lost", "").split(",") if code]
     with audit.because(form.cleaned_data["reason"]):
-        outcome = workspace.clean_up_as_shown(user=member, actor=_actor(request), shown=seen, lost=lost)
+        outcome = workspace.clean_up_as_shown(user=member, actor=actor_of(request), shown=seen, lost=lost)
     text = format_html(
         "Put {} ({} MB) into the trash of {}, for {}.",
         counted(len(outcome.removed), "project"),
@@ -246,7 +241,7 @@ def _asked_for(request: HttpRequest) -> dict[str, str]:
 
 
 @staff_page(*CLEAN_UP)
-@either
+@asked_or_sent
 def restore(request: HttpRequest, pk: int) -> HttpResponseBase:
     member = person_or_404(pk)
     blocked, trash = storage_blocked(member), trash_of(member)[:MOST_RESTORED]
@@ -255,7 +250,7 @@ def restore(request: HttpRequest, pk: int) -> HttpResponseBase:
         try:
             with audit.because(form.cleaned_data["reason"]):
                 restored = workspace.restore_projects(
-                    user=member, actor=_actor(request), codes=form.cleaned_data["codes"]
+                    user=member, actor=actor_of(request), codes=form.cleaned_data["codes"]
                 )
         except workspace.StorageLimitExceeded as refusal:
             more = megabytes_text(refusal.needed_bytes - refusal.available_bytes)
@@ -286,10 +281,6 @@ def restore(request: HttpRequest, pk: int) -> HttpResponseBase:
 # --- All of them -----------------------------------------------------------------------------------------------------
 
 
-def _actor(request: HttpRequest) -> Any:
-    return request.user
-
-
 def _own(member: User, actor: User) -> str:
     return OWN if member.pk == actor.pk and not actor.is_superuser else ""
 
@@ -310,7 +301,7 @@ def _too_small(request: HttpRequest, member: User, refusal: workspace.StorageLim
         "Nothing was done: they keep or have reserved {} MB, which is {} MB more than the {} MB that they would have.",
         *(megabytes_text(figure) for figure in (refusal.needed_bytes, over, refusal.limit_bytes)),
     )
-    if not _actor(request).has_perms(CLEAN_UP):
+    if not actor_of(request).has_perms(CLEAN_UP):
         return text
     address = f"{reverse('admin:clean-up', args=[member.pk])}?{urlencode({'free': megabytes_exactly(over)})}"
     return format_html('{} <a href="{}">Clean up {} MB first</a>', text, address, megabytes_text(over))

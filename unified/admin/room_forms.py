@@ -10,7 +10,8 @@ from typing import Any
 from django import forms
 
 from accounts.models import App, Plan, User
-from unified.admin.adjusting_forms import ReasonField
+from accounts.reasons import ReasonField
+from accounts.templatetags.figures import counted
 from unified.api.figures import MEGABYTE
 from workspace import codes
 from workspace.models import Project
@@ -50,16 +51,11 @@ class MegabytesField(forms.CharField):
         return size_bytes
 
 
-class WhyField(ReasonField):
-    def __init__(self, **options: Any) -> None:
-        super().__init__(help_text="Why this is done. It stays in the audit, with your name.", **options)
-
-
 class PlanField(forms.ModelChoiceField):
     def label_from_instance(self, plan: Plan) -> str:
         offered = "" if plan.is_offered else ", not offered"
         room = megabytes_exactly(plan.storage_limit_bytes)
-        return f"{plan.name}: {room} MB, {plan.monthly_credits:,} credits a month{offered}"
+        return f"{plan.name}: {room} MB, {counted(plan.monthly_credits, 'credit')} a month{offered}"
 
 
 class PlanForm(forms.Form):
@@ -68,7 +64,7 @@ class PlanForm(forms.Form):
         empty_label="Choose a plan",
         error_messages={"required": "Choose a plan.", "invalid_choice": "There is no such plan (any more)."},
     )
-    reason = WhyField()
+    reason = ReasonField()
 
 
 class LimitForm(forms.Form):
@@ -77,7 +73,7 @@ class LimitForm(forms.Form):
         help_text="Such as 20 or 2.5, up to 102400 (100 GB). It holds until the person's plan is changed.",
         error_messages={"required": "Say how many megabytes."},
     )
-    reason = WhyField()
+    reason = ReasonField()
 
 
 class CleanUpForm(forms.Form):
@@ -113,7 +109,7 @@ class CleanUpForm(forms.Form):
         label="In this order",
         choices=[(Strategy.OLDEST.value, "The longest unchanged first"), (Strategy.LARGEST.value, "The largest first")],
     )
-    reason = WhyField()
+    reason = ReasonField()
 
     def clean_codes(self) -> list[str]:
         typed = [code for code in _BETWEEN_CODES.split(self.cleaned_data["codes"]) if code]
@@ -143,7 +139,7 @@ class RestoreForm(forms.Form):
     """What is ticked of the person's trash."""
 
     codes = forms.MultipleChoiceField(error_messages={"required": "Tick what is to be restored."})
-    reason = WhyField()
+    reason = ReasonField()
 
     def __init__(self, *args: Any, trash: list[Project], **options: Any) -> None:
         super().__init__(*args, **options)
@@ -156,7 +152,7 @@ class RestoreForm(forms.Form):
 
 class OpenForm(forms.Form):
     how = forms.ChoiceField(choices=[("shown", "Show it"), ("downloaded", "Download it")])
-    reason = WhyField()
+    reason = ReasonField()
 
 
 def numbered(text: str) -> dict[str, int] | None:

@@ -32,8 +32,10 @@ from django.views.decorators.http import require_http_methods
 from django_otp import login as verify_session
 
 from accounts import audit, services
-from accounts.models import REASON_MAX_LENGTH, User
+from accounts.models import User
+from accounts.reasons import ReasonField
 from accounts.services import SecondFactor
+from accounts.templatetags.figures import counted
 from unified.admin.views import person_or_404, shown, staff_page
 from unified.callers import place_of
 from unified.sso.pages import SIGN_IN_ANEW
@@ -67,9 +69,7 @@ class CodeForm(forms.Form):
 
 
 class ResetForm(forms.Form):
-    reason = forms.CharField(
-        max_length=REASON_MAX_LENGTH,
-        widget=forms.Textarea(attrs={"rows": 2}),
+    reason = ReasonField(
         help_text="Why this is done, and how you know that it is them who ask. It stays in the audit, with your name.",
         error_messages={"required": "Nothing was done: say why."},
     )
@@ -272,7 +272,7 @@ def _picture(text: str) -> str:
 
 def _how_long(until: Any) -> str:
     seconds = max(1, int((until - timezone.now()).total_seconds()) + 1)
-    return f"{seconds} second{'' if seconds == 1 else 's'}" if seconds < 120 else str(timeuntil(until))
+    return counted(seconds, "second") if seconds < 120 else str(timeuntil(until))
 
 
 # --- Somebody else's -------------------------------------------------------------------------------------------------

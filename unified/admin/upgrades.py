@@ -1,5 +1,5 @@
 """
-Wishes for a bigger plan: those that wait, the longest first, and the page on which one is granted or declined.
+Upgrade requests: those that wait, the longest first, and the page on which one is granted or declined.
 
 A wish is decided once. Whoever comes second is told by whom it was, and nothing more is done; and what is granted is
 what was shown, or it is shown anew (see `unified.admin.room`).
@@ -15,15 +15,16 @@ from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect
 from django.urls import path
-from django.views.decorators.http import require_http_methods, require_safe
+from django.views.decorators.http import require_safe
 
 from accounts import audit
 from accounts import services as accounts
-from accounts.models import REASON_MAX_LENGTH, UpgradeRequest
+from accounts.models import UpgradeRequest
+from accounts.reasons import LinesField, ReasonField
 from unified import services
-from unified.admin.room import LEFT, LOOK_AGAIN, OWN, PLAN
-from unified.admin.room_forms import WhyField
-from unified.admin.views import shown, staff_page
+from unified.admin.refusals import OWN
+from unified.admin.room import LEFT, LOOK_AGAIN, PLAN
+from unified.admin.views import actor_of, asked_or_sent, shown, staff_page
 from unified.api.figures import megabytes_text
 from workspace import services as workspace
 from workspace.queries import storage_of
@@ -37,14 +38,12 @@ Status = UpgradeRequest.Status
 
 
 class DecisionForm(forms.Form):
-    note = forms.CharField(
-        max_length=REASON_MAX_LENGTH,
+    note = LinesField(
         required=False,
         label="Note to the person",
-        widget=forms.Textarea(attrs={"rows": 3}),
-        help_text="They read it on their pages. It has to be there when the wish is declined.",
+        help_text="They read it on their pages. It has to be there when the request is declined.",
     )
-    reason = WhyField(initial="They have asked for it.")
+    reason = ReasonField(initial="They have asked for it.")
 
     def __init__(self, data: Any, *, declines: bool) -> None:
         super().__init__(data)
@@ -59,7 +58,7 @@ class DecisionForm(forms.Form):
 
 def waiting(request: HttpRequest, *, known: int | None = None) -> int:
     """How many wishes wait, for who may decide them; 0 for others. One query for who may, if it is not `known`."""
-    viewer: Any = request.user
+    viewer = actor_of(request)
     if not viewer.has_perms(DECIDE):
         return 0
     return UpgradeRequest.objects.filter(status=Status.OPEN).count() if known is None else known
@@ -73,15 +72,15 @@ def queue(request: HttpRequest) -> HttpResponseBase:
     return shown(
         request,
         "upgrades/queue.html",
-        title="Wishes for a bigger plan",
+        title="Upgrade requests",
         waiting=list(wishes.filter(status=Status.OPEN).order_by("pk")[:MOST_WAITING]),
         decided=list(decided.order_by("-decided_at")[:MOST_DECIDED]),
-        may_decide=_user(request).has_perms(DECIDE),
+        may_decide=actor_of(request).has_perms(DECIDE),
     )
 
 
 @staff_page(*DECIDE)
-@require_http_methods(["GET", "HEAD", "POST"])
+@asked_or_sent
 def decide(request: HttpRequest, pk: int) -> HttpResponseBase:
     wish = get_object_or_404(UpgradeRequest.objects.select_related("user__plan", "plan", "decided_by"), pk=pk)
     if wish.status != Status.OPEN:
@@ -104,7 +103,7 @@ def decide(request: HttpRequest, pk: int) -> HttpResponseBase:
     return shown(
         request,
         "upgrades/decide.html",
-        title=f"{wish.user} wishes for {wish.plan}",
+        title=f"{wish.user} asks for {wish.plan}",
         wish=wish,
         member=wish.user,
         form=form,
@@ -116,19 +115,21 @@ def decide(request: HttpRequest, pk: int) -> HttpResponseBase:
 
 
 def _decided(request: HttpRequest, wish: UpgradeRequest, note: str, *, approved: bool) -> HttpResponseBase:
-    actor = _user(request)
+    actor = actor_of(request)
     if approved:
         services.approve_upgrade(wish=wish, actor=actor, note=note, as_shown=request.POST.get("seen", ""))
         messages.success(request, f"{wish.user} is on the plan {wish.plan} now, and is told so.")
     else:
         accounts.decide_upgrade(wish=wish, approved=False, actor=actor, note=note)
-        messages.success(request, f"The wish of {wish.user} for {wish.plan} is declined, and they are told so.")
+        messages.success(
+            request, f"The upgrade request of {wish.user} for {wish.plan} is declined, and they are told so."
+        )
     return redirect("admin:upgrades")
 
 
 def _foreseen(request: HttpRequest, wish: UpgradeRequest) -> tuple[services.PlanChange | None, str]:
     """What granting it would come to, or why it cannot be granted. It is done, and undone."""
-    member, actor = wish.user, _user(request)
+    member, actor = wish.user, actor_of(request)
     if member.deleted_at is not None:
         return None, LEFT
     if member.pk == actor.pk and not actor.is_superuser:
@@ -144,16 +145,13 @@ def _foreseen(request: HttpRequest, wish: UpgradeRequest) -> tuple[services.Plan
 
 def _told_who_was_first(request: HttpRequest, wish: UpgradeRequest) -> HttpResponseBase:
     wish = UpgradeRequest.objects.select_related("user", "plan", "decided_by").get(pk=wish.pk)
+    answered = f"upgrade request of {wish.user} for {wish.plan} is {wish.get_status_display()}"
     if wish.decided_by is None:
-        text = f"{wish.user} has withdrawn the wish for {wish.plan}: nothing was done."
+        text = f"The {answered} by now: nothing was done."
     else:
-        text = f"{wish.decided_by} was first: the wish of {wish.user} for {wish.plan} is {wish.get_status_display()}."
+        text = f"{wish.decided_by} was first: the {answered}."
     messages.warning(request, text)
     return redirect("admin:upgrades")
-
-
-def _user(request: HttpRequest) -> Any:
-    return request.user
 
 
 urlpatterns = [

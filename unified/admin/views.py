@@ -12,10 +12,13 @@ from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
+from django.views.decorators.http import require_http_methods
 
 from accounts.models import User
 
 View = TypeVar("View", bound=Callable[..., HttpResponseBase])
+
+asked_or_sent = require_http_methods(["GET", "HEAD", "POST"])  # a form, and what was typed there
 
 
 def staff_page(*permissions: str) -> Callable[[View], View]:
@@ -45,6 +48,11 @@ def shown(request: HttpRequest, template: str, *, title: str, status: int = 200,
     """A page of the admin: `templates/admin/<template>`, in the site's frame."""
     everything = {**admin.site.each_context(request), "title": title, **context}
     return TemplateResponse(request, f"admin/{template}", everything, status=status)
+
+
+def actor_of(request: HttpRequest) -> Any:
+    """Who does it: on a page of the staff's always somebody, a `User`."""
+    return request.user
 
 
 def person_or_404(pk: int) -> User:

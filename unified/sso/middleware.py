@@ -11,6 +11,7 @@ from django.contrib.auth import REDIRECT_FIELD_NAME
 from django.core.exceptions import SuspiciousOperation
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
+from django.views.defaults import bad_request
 from social_core.exceptions import AuthCanceled, AuthProviderError, AuthSessionError, SocialAuthBaseException
 from social_django.middleware import SocialAuthExceptionMiddleware
 
@@ -40,7 +41,10 @@ class WellFormedMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         if not request.path.startswith("/api/"):
-            self._check(request)
+            try:
+                self._check(request)
+            except MalformedRequest as problem:
+                return bad_request(request, problem)  # ours with DEBUG too, where Django would show what it knows
         return self.get_response(request)
 
     def _check(self, request: HttpRequest) -> None:

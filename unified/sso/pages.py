@@ -12,6 +12,7 @@ from django.contrib.auth.forms import AuthenticationForm
 from django.core.validators import MaxLengthValidator
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect, render, resolve_url
+from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_protect
@@ -31,6 +32,9 @@ from unified.throttles import BEGINNINGS, PASSWORDS, Ceiling
 
 DEMO_BACKEND = "django.contrib.auth.backends.ModelBackend"
 SIGN_IN_ANEW = "sign_in_anew"  # in a session: an app has asked for it
+# A cookie, because there is no session any more, and an address could be made up by whoever sends a link to it.
+NOTHING_CHANGED = "nothing_changed"
+NOTHING_CHANGED_SECONDS = 60
 
 
 class PasswordForm(AuthenticationForm):
@@ -55,6 +59,26 @@ def sign_in(request: HttpRequest, *, for_staff: bool = False) -> HttpResponse:
     The ways in. A POST is the password form, which is for staff: everybody else has no password. Whoever is signed in
     already goes on; on the way to the admin (`for_staff`) only a member of staff does.
     """
+    response = _signed_in_or_asked(request, for_staff=for_staff)
+    if request.COOKIES.get(NOTHING_CHANGED):  # it is told once
+        response.delete_cookie(NOTHING_CHANGED, path=reverse("sso:signin"), samesite="Lax")
+    return response
+
+
+def tell_nothing_changed(response: HttpResponse) -> None:
+    """With `response`, which leads to the sign-in: what somebody was doing was not done, as they were signed out."""
+    response.set_cookie(
+        NOTHING_CHANGED,
+        "1",
+        max_age=NOTHING_CHANGED_SECONDS,
+        path=reverse("sso:signin"),
+        secure=settings.SESSION_COOKIE_SECURE,
+        httponly=True,
+        samesite="Lax",
+    )
+
+
+def _signed_in_or_asked(request: HttpRequest, *, for_staff: bool) -> HttpResponse:
     onwards = _onwards(request)
     user = request.user
     may_go_on = user.is_authenticated and (user.is_staff or not for_staff)
@@ -80,17 +104,22 @@ def sign_in(request: HttpRequest, *, for_staff: bool = False) -> HttpResponse:
 @csrf_protect
 @require_POST
 def demo(request: HttpRequest) -> HttpResponse:
-    """Lets whoever is at a developer's machine be the demo user. Does not exist anywhere else."""
+    """
+    Lets whoever is at a developer's machine be the demo user, who is made (anew, after they have left) if they are not
+    there. Does not exist anywhere else.
+    """
     if not settings.DEMO_SIGN_IN:
         raise Http404
     user = find_user(seed.DEMO_USER_ID)
+    if user is None or (user.deleted_at is not None and user.may_return):
+        seed.seed_registry()
+        seed.seed_demo()
+        user = find_user(seed.DEMO_USER_ID)
     if user is None or not user.is_active:
-        return refused(
-            request,
-            status=403,
-            title="There is no demo user",
-            sentence="Run 'manage.py seed --demo' to make one.",
-        )
+        # None: where fewer projects may be kept than the demonstration has.
+        sentence = "Staff let them in again." if user else "UNIFIED_MAX_PROJECTS leaves no room for their projects."
+        title = "The demo user is locked out" if user else "There is no demo user"
+        return refused(request, status=403, title=title, sentence=sentence)
     login(request, user, backend=DEMO_BACKEND)
     _note_sign_in(request, method="demo")
     return HttpResponseRedirect(_onwards(request))
@@ -213,6 +242,7 @@ def _sign_in_page(request: HttpRequest, *, onwards: str, form: PasswordForm, for
             "app": _sent_by(onwards),
             "apps": [app for app in registered_apps() if app.is_active],
             "not_staff": request.user.is_authenticated and not anew,
+            "nothing_changed": request.COOKIES.get(NOTHING_CHANGED) and request.method != "POST",
             "error": "You are asked to sign in once more." if anew else None,
             "password_first": for_staff,
         },

@@ -50,7 +50,8 @@ def sign_out_of_app(request: HttpRequest) -> HttpResponseBase:
     """Ends what one app can do as the person. That it can do nothing any more is no mistake: it was done before."""
     client = get_object_or_404(Client, client_id=request.POST.get("client", ""))
     accounts.sign_out(user=as_member(request).user, client=client)
-    messages.success(request, f"{client.name} is signed out.")
+    again = "You are still signed in to Unified: opening it signs you in to it again."
+    messages.success(request, f"{client.name} is signed out. {again}")
     return redirect("web:account")
 
 
@@ -66,7 +67,7 @@ def sign_out_everywhere(request: HttpRequest) -> HttpResponseBase:
 @member_page
 @require_safe
 def take_out(request: HttpRequest) -> HttpResponseBase:
-    pieces = takeout.archive(as_member(request).user)
+    pieces = takeout.archive(as_member(request).user, for_themselves=True)
     first = next(pieces)  # trouble at the start is still an answer
     response = StreamingHttpResponse(chain([first], pieces), content_type="application/zip")
     response["Content-Disposition"] = f'attachment; filename="{takeout.archive_name()}"'

@@ -4,21 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
+from accounts.addresses import web_address
 from accounts.models import App
 from workspace.models import Project
 
 _COLOUR = re.compile(r"#[0-9a-fA-F]{6}")
-
-
-def web_address(address: str) -> str:
-    """`address` itself, if a browser may be sent there; else nothing. (Django's URLField takes ftp, too.)"""
-    try:
-        parts = urlsplit(address)
-    except ValueError:
-        return ""
-    return address if parts.scheme in ("http", "https") and parts.netloc else ""
 
 
 def ways_to(project: Project, apps: Iterable[App]) -> list[tuple[App, str]]:

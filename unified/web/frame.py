@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal, NamedTuple
 
 from django.urls import reverse
 
 from accounts.models import UpgradeRequest, User
 from credits.queries import Position, position_of
 from unified.web.version import version_of
-from workspace.models import Storage
+from workspace.models import WARNING_PERCENTS, Storage
 from workspace.queries import storage_of
 
 PAGES = (
@@ -19,14 +20,21 @@ PAGES = (
     ("Plans", "web:plans"),
     ("Account", "web:account"),
 )
-FULL_PERCENT, NEARLY_PERCENT = 100, 80
+NEARLY_PERCENT, NEARLY_FULL_PERCENT, FULL_PERCENT = WARNING_PERCENTS
+
+
+class Link(NamedTuple):
+    """A way to a section; `current` says, as `aria-current` does, whether it is this page or this page is within it."""
+
+    name: str
+    address: str
+    current: Literal["", "page", "true"]
 
 
 @dataclass(frozen=True, slots=True)
 class Frame:
     member: User
-    here: str
-    links: list[tuple[str, str]]
+    links: list[Link]
     position: Position
     storage: Storage
     version: str
@@ -34,9 +42,35 @@ class Frame:
 
     @property
     def percent_used(self) -> int:
-        """Of the limit, rounded down: 100 only when it is full. Something of nothing is full."""
-        limit = self.storage.limit_bytes
-        return 100 * self.storage.used_bytes // limit if limit else FULL_PERCENT
+        return self.storage.percent_used
+
+    @property
+    def level(self) -> Literal["", "near", "nearly", "full"]:
+        """Which of the marks it has reached: what the bar and the banner say, by colour and in words."""
+        percent = self.percent_used
+        if percent >= FULL_PERCENT:
+            return "full"
+        if percent >= NEARLY_FULL_PERCENT:
+            return "nearly"
+        return "near" if percent >= NEARLY_PERCENT else ""
+
+    @property
+    def banner(self) -> str:
+        """Which banner there is: the same word for the same sentences."""
+        return f"{self.level}-{self.percent_used}" if self.level else ""
+
+    @property
+    def low_bytes(self) -> int:
+        """The most with which it is not near its limit yet: a `<meter>` changes its colour beyond it."""
+        return self._below(NEARLY_PERCENT)
+
+    @property
+    def high_bytes(self) -> int:
+        """The most with which it is not nearly full yet."""
+        return self._below(NEARLY_FULL_PERCENT)
+
+    def _below(self, percent: int) -> int:
+        return max(0, -(-self.storage.limit_bytes * percent // 100) - 1)
 
 
 def frame_of(user: User, *, path: str) -> Frame:
@@ -44,8 +78,7 @@ def frame_of(user: User, *, path: str) -> Frame:
     version = version_of(user)
     return Frame(
         member=user,
-        here=path,
-        links=[(name, reverse(address)) for name, address in PAGES],
+        links=[_link(name, reverse(address), path) for name, address in PAGES],
         position=position_of(user),
         storage=storage_of(user),
         version=version,
@@ -53,7 +86,12 @@ def frame_of(user: User, *, path: str) -> Frame:
     )
 
 
+def _link(name: str, address: str, path: str) -> Link:
+    within: Literal["", "true"] = "true" if path.startswith(address) else ""
+    return Link(name, address, "page" if path == address else within)
+
+
 def decision_of(user: User) -> UpgradeRequest | None:
     """What was decided last of the person's wishes, if they have not read it yet. One query."""
-    wishes = UpgradeRequest.objects.select_related("plan").filter(user=user, decided_by__isnull=False, seen_at=None)
-    return wishes.first()
+    wishes = UpgradeRequest.objects.select_related("plan").filter(user=user, seen_at=None)
+    return wishes.filter(status__in=UpgradeRequest.DECIDED).first()

@@ -25,6 +25,10 @@ def live(request: HttpRequest) -> HttpResponseBase:
 @member_page
 @require_safe
 def bar(request: HttpRequest) -> HttpResponseBase:
-    """What can be spent and how full it is, for the top of a page that is open; and what to do about it, below."""
+    """
+    What can be spent and how full it is, for the top of a page that is open; and what to do about it, below, unless
+    that page says the same (`?told=`): what is put there anew is read out anew.
+    """
     frame = frame_of(as_member(request).user, path=request.path)
-    return render(request, "web/parts/standing.html", {"frame": frame, "brought": True})
+    is_news = frame.banner != request.GET.get("told", "")
+    return render(request, "web/parts/standing.html", {"frame": frame, "brought": True, "is_news": is_news})

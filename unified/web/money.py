@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from datetime import UTC
+from itertools import chain
 from typing import Any
 from urllib.parse import urlencode
 
@@ -10,6 +13,8 @@ from django.http import HttpRequest, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.urls import URLPattern, path
+from django.utils import timezone
+from django.utils.text import slugify
 from django.views.decorators.http import require_safe
 
 from accounts.models import App, User
@@ -17,7 +22,7 @@ from accounts.queries import registered_apps
 from credits.models import LedgerEntry
 from credits.pricing import current_prices
 from credits.queries import export, history, live_holds, position_of
-from unified.api import csv_export
+from unified.csv_lines import csv_line
 from unified.web.pages import as_member, member_page, shown
 from workspace import codes
 from workspace.models import Project
@@ -35,6 +40,8 @@ KINDS = (
     (Type.EXPIRY, "Expired"),
 )
 _WORDS = dict(KINDS)
+_COLUMNS = ("When (UTC)", "What", "Kind", "App", "Quantity", "Project", "Change", "Balance")
+_BYTE_ORDER_MARK = "\ufeff"  # by which Excel knows that the rest is UTF-8
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,24 +126,58 @@ def purse(request: HttpRequest) -> HttpResponseBase:
 @member_page
 @require_safe
 def transactions_csv(request: HttpRequest) -> HttpResponseBase:
-    """All of the history that the filters choose, as a file, oldest first, made while it is sent."""
+    """
+    All of the history that the filters choose, as a file, made while it is sent: newest first and in the words of the
+    page, for people. (For programs there is the API's.)
+    """
     wanted = wanted_of(request, registered_apps())
-    entries = export(user=as_member(request).user, **wanted.filters)
-    response = StreamingHttpResponse(csv_export.lines(entries), content_type="text/csv; charset=utf-8")
-    response["Content-Disposition"] = 'attachment; filename="transactions.csv"'
+    entries = export(user=as_member(request).user, newest_first=True, **wanted.filters)
+    response = StreamingHttpResponse(_csv_lines(entries), content_type="text/csv; charset=utf-8")
+    response["Content-Disposition"] = f'attachment; filename="{_file_name(wanted)}"'
     return response
+
+
+def _file_name(wanted: Wanted) -> str:
+    """What was chosen, and the day: "credits-penora-spent-2026-03-03.csv"."""
+    app = wanted.app.slug if wanted.app else ""
+    kind = slugify(_WORDS[wanted.type]) if wanted.type else ""
+    return "-".join(filter(None, ("credits", app, kind, f"{timezone.now().astimezone(UTC):%Y-%m-%d}"))) + ".csv"
+
+
+def _csv_lines(entries: Iterable[LedgerEntry]) -> Iterator[str]:
+    """The first entries are read at once: trouble there is still an answer."""
+    entries = iter(entries)
+    first = next(entries, None)
+    found = chain([first], entries) if first else ()
+    return chain([_BYTE_ORDER_MARK + csv_line(_COLUMNS)], (csv_line(_cells(entry)) for entry in found))
+
+
+def _cells(entry: LedgerEntry) -> tuple[str | int, ...]:
+    kind = _WORDS[Type(entry.type)]
+    return (
+        f"{entry.created_at.astimezone(UTC):%Y-%m-%d %H:%M:%S}",
+        entry.description or kind,
+        kind,
+        entry.app.name if entry.app else "",
+        entry.quantity or "",
+        entry.project_code or "",
+        entry.amount,
+        entry.balance_after,
+    )
 
 
 def _purse(user: User) -> dict[str, Any]:
     """Two queries."""
     position, holds = position_of(user), live_holds(user, limit=MOST_HOLDS + 1)
+    expire = sum(part.credits for part in position.expiring)
     return {
         "position": position,
         "holds": holds[:MOST_HOLDS],
         "more_holds": len(holds) > MOST_HOLDS,
         "expiring": position.expiring[:MOST_EXPIRING],
         "later": sum(part.credits for part in position.expiring[MOST_EXPIRING:]),
-        "lasting": max(0, position.spendable - sum(part.credits for part in position.expiring)),
+        "expire": expire,
+        "lasting": max(0, position.spendable - expire),
     }
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import wraps
 from typing import Any, cast
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, urlsplit, urlunsplit
 
 from django.contrib.auth.views import redirect_to_login
 from django.http import HttpRequest, HttpResponse
@@ -23,6 +23,7 @@ from django_htmx.http import HttpResponseClientRedirect
 from django_htmx.middleware import HtmxDetails
 
 from accounts.models import User
+from unified.sso.pages import tell_nothing_changed
 from unified.web.frame import frame_of
 
 View = Callable[..., HttpResponseBase]
@@ -49,16 +50,23 @@ def member_page(view: View) -> View:
     @wraps(view)
     @never_cache
     def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        if request.user.is_authenticated:
-            response = view(request, *args, **kwargs)
-        elif request.htmx:  # type: ignore[attr-defined]
-            response = HttpResponseClientRedirect(f"{reverse('sso:signin')}?next={_page_of(request)}")
-        else:
-            response = redirect_to_login(request.get_full_path() if request.method == "GET" else _form_of(request))
+        response = view(request, *args, **kwargs) if request.user.is_authenticated else sent_to_sign_in(request)
         patch_vary_headers(response, ("HX-Request", "HX-Target", "Cookie"))
         return response
 
     return guarded
+
+
+def sent_to_sign_in(request: HttpRequest) -> HttpResponse:
+    """And back to the page on which they were, afterwards. Whoever was doing something is told that it was not done."""
+    response: HttpResponse
+    if as_member(request).htmx:
+        response = HttpResponseClientRedirect(f"{reverse('sso:signin')}?next={_page_of(request)}")
+    else:
+        response = redirect_to_login(request.get_full_path() if request.method == "GET" else _form_of(request))
+    if request.method not in {"GET", "HEAD"}:
+        tell_nothing_changed(response)
+    return response
 
 
 def shown(request: HttpRequest, template: str, *, part: str = "", status: int = 200, **context: Any) -> HttpResponse:
@@ -73,15 +81,34 @@ def shown(request: HttpRequest, template: str, *, part: str = "", status: int = 
     return render(request, f"web/parts/{part}.html" if only else f"web/{template}.html", context, status=status)
 
 
+def page_before(request: HttpRequest) -> str:
+    """
+    The page on which they were, as the browser tells it: its path and query, if it is one of ours, else nothing. What
+    it tells may be made up, and then need not be an address at all.
+    """
+    htmx = as_member(request).htmx
+    told = (htmx and htmx.current_url) or request.headers.get("Referer", "")
+    try:
+        scheme, host, *rest = urlsplit(told)
+        path = urlunsplit(("", "", *rest))
+        path.encode()  # raises at half a surrogate pair
+    except ValueError:
+        return ""
+    is_ours = scheme in {"http", "https"} and host == request.get_host()
+    return path if is_ours and path.startswith("/") and not path.startswith("//") else ""
+
+
 def _form_of(request: HttpRequest) -> str:
     """The page whose form was sent, if it is one of ours: what somebody has filled in is lost, but not where."""
-    parts = urlsplit(request.headers.get("Referer", ""))
-    if parts.netloc != request.get_host():
-        return reverse("home")
-    return f"{parts.path}?{parts.query}" if parts.query else parts.path
+    return page_before(request) or reverse("home")
 
 
 def _page_of(request: HttpRequest) -> str:
-    """The page that a part of has asked, as a path of this site; home, where that is not told."""
-    path = as_member(request).htmx.current_url_abs_path
-    return quote(path or reverse("home"), safe="")
+    """
+    The page that a part of has asked, as a path of this site; home, where that is not told. What somebody was looking
+    for just now is in the address that was asked, and not on the page yet; what asks itself anew looks for nothing.
+    """
+    page, htmx = _form_of(request), as_member(request).htmx
+    is_looking = request.method == "GET" and bool(request.GET) and htmx.trigger != htmx.target
+    is_looking = is_looking and urlsplit(page).path == request.path
+    return quote(request.get_full_path() if is_looking else page, safe="")

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
+from django.conf import settings
 from django.contrib import messages
 from django.db.models import Q
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import URLPattern, path
-from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_POST, require_safe
 
 from accounts import services
 from accounts.models import Plan, UpgradeRequest, User
 from unified.web.frame import decision_of
-from unified.web.pages import as_member, member_page, shown
+from unified.web.pages import as_member, member_page, page_before, shown
+from unified.web.room import PICTURE_BYTES
 from workspace.models import Storage
 from workspace.queries import storage_of
 
@@ -33,6 +34,7 @@ class Choice:
     is_bigger: bool
     more_bytes: int  # room beyond what they have now
     more_credits: int  # a month, beyond what they get now
+    pictures: int  # so many of the usual size fit, up to as many projects as anybody can keep
     checkout: str  # where it is paid for; empty where staff decide
     wish: UpgradeRequest | None  # the person's own, where it is for this plan and open
 
@@ -49,14 +51,16 @@ def plans(request: HttpRequest) -> HttpResponseBase:
     is_open = last is not None and last.status == STATUS.OPEN
     storage = storage_of(user)
     found = Plan.objects.filter(Q(is_offered=True) | Q(pk=user.plan_id))
+    choices = [choice_of(plan, user=user, storage=storage, wish=last if is_open else None) for plan in found]
     return shown(
         request,
         "plans",
         part="choices",
-        choices=[choice_of(plan, user=user, storage=storage, wish=last if is_open else None) for plan in found],
+        choices=choices,
+        asks=any(choice.is_bigger and not choice.checkout for choice in choices),
         own=user.plan,
         open_wish=last if is_open else None,
-        last=last if last and last.status in {STATUS.APPROVED, STATUS.DECLINED} else None,
+        last=last if last and last.status in UpgradeRequest.DECIDED else None,
         storage=storage,
     )
 
@@ -69,16 +73,10 @@ def choice_of(plan: Plan, *, user: User, storage: Storage, wish: UpgradeRequest 
         is_bigger=is_bigger,
         more_bytes=plan.storage_limit_bytes - storage.limit_bytes if is_bigger else 0,
         more_credits=plan.monthly_credits - user.plan.monthly_credits if is_bigger else 0,
-        checkout=checkout_of(plan, user) if is_bigger else "",
+        pictures=min(plan.storage_limit_bytes // PICTURE_BYTES, settings.MAX_PROJECTS_PER_USER),
+        checkout=services.checkout_of(plan=plan, user=user) if is_bigger else "",
         wish=wish if wish is not None and wish.plan_id == plan.pk else None,
     )
-
-
-def checkout_of(plan: Plan, user: User) -> str:
-    """Where this person pays for the plan. A link that is not of the web leads nowhere: then it is asked for."""
-    address = plan.checkout_url.replace("{user_id}", quote(user.user_id, safe=""))
-    parts = urlsplit(address)
-    return address if parts.scheme in {"http", "https"} and parts.hostname else ""
 
 
 @member_page
@@ -89,6 +87,8 @@ def ask(request: HttpRequest) -> HttpResponseBase:
         services.request_upgrade(user=as_member(request).user, plan=plan)
     except services.NotAnUpgrade:
         messages.error(request, f"{plan.name} is not a plan that you can ask for now.")
+    except services.TooManyWishes:
+        messages.error(request, "You have asked many times today. Nothing was changed; try again tomorrow.")
     except services.UserHasLeft:
         return redirect("home")
     else:
@@ -100,7 +100,7 @@ def ask(request: HttpRequest) -> HttpResponseBase:
 @require_POST
 def withdraw(request: HttpRequest) -> HttpResponseBase:
     if services.withdraw_upgrade(user=as_member(request).user):
-        messages.success(request, "Your wish is withdrawn.")
+        messages.success(request, "Your request is withdrawn.")
     else:
         messages.info(request, "There was nothing to withdraw any more.")
     return redirect("web:plans")
@@ -109,8 +109,12 @@ def withdraw(request: HttpRequest) -> HttpResponseBase:
 @member_page
 @require_safe
 def decided(request: HttpRequest) -> HttpResponseBase:
-    """What was decided meanwhile, for a page that is open."""
-    return render(request, "web/parts/decided.html", {"decided": decision_of(as_member(request).user)})
+    """What was decided meanwhile, for a page that is open; 204 if that page says it already (`?told=`)."""
+    user = as_member(request).user
+    last = decision_of(user)
+    if request.GET.get("told", "") == (f"{last.pk}-{user.plan_id}" if last else ""):
+        return HttpResponse(status=204)
+    return render(request, "web/parts/decided.html", {"decided": last})
 
 
 @member_page
@@ -122,9 +126,7 @@ def seen(request: HttpRequest) -> HttpResponseBase:
         services.note_upgrade_seen(user=as_member(request).user, wish_id=int(number))
     if as_member(request).htmx:
         return render(request, "web/parts/decided.html", {"decided": decision_of(as_member(request).user)})
-    back = request.headers.get("Referer", "")
-    is_ours = url_has_allowed_host_and_scheme(back, {request.get_host()}, require_https=request.is_secure())
-    return redirect(back if is_ours else "web:plans")
+    return redirect(page_before(request) or "web:plans")
 
 
 urlpatterns: list[URLPattern] = [

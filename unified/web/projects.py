@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypedDict
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from django.http import HttpRequest, HttpResponse
@@ -14,13 +14,14 @@ from django.utils.cache import patch_cache_control
 from django.views.decorators.http import require_safe
 from django_htmx.http import push_url, replace_url
 
+from accounts.addresses import web_address
 from accounts.models import App, User
 from accounts.queries import registered_apps
 from unified.api.content_urls import thumbnail_url
-from unified.web.app_links import colours, web_address
-from unified.web.pages import as_member, member_page, shown
+from unified.web.app_links import colours
+from unified.web.pages import as_member, member_page, page_before, shown
 from workspace.models import Project
-from workspace.queries import Kind, Order, browse, totals_by_app
+from workspace.queries import Found, Kind, Order, browse, totals_by_app
 
 PAGE_SIZE = 24
 SEARCH_MAX_LENGTH = 100
@@ -32,6 +33,13 @@ ORDERS = (
     (Order.TITLE, "By title"),
 )
 KINDS = ((Kind.PICTURE, "Pictures"), (Kind.TEXT, "Texts"))
+
+
+class Sought(TypedDict):
+    app: App | None
+    kind: Kind | None
+    text: str
+    order: Order
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +56,11 @@ class Wanted:
     @property
     def is_filtered(self) -> bool:
         return bool(self.app or self.kind or self.text)
+
+    @property
+    def sought(self) -> Sought:
+        """What is looked for, however it is shown."""
+        return {"app": self.app, "kind": self.kind, "text": self.text, "order": self.order}
 
     @property
     def address(self) -> str:
@@ -103,7 +116,8 @@ def projects(request: HttpRequest) -> HttpResponseBase:
         pages=pages,
         earlier=wanted.query(page=wanted.page - 1) if wanted.page > 1 else "",
         later=wanted.query(page=wanted.page + 1) if wanted.page < pages else "",
-        first_page=wanted.query(page=1),
+        # On the page of a project it says among what the person looks around, and where the way back leads.
+        onwards=wanted.query(),
         apps=[(app, web_address(app.home_url)) for app in apps if app.is_active or app.slug in totals],
         kept=sum(part["project_count"] for part in totals.values()),
         orders=ORDERS,
@@ -127,13 +141,8 @@ def described(request: HttpRequest, project: Project) -> dict[str, Any]:
 
 def came_from(request: HttpRequest) -> str:
     """The page of projects from which somebody came here, with what they had looked for; else the first of all."""
-    try:
-        parts = urlsplit(request.headers.get("Referer", ""))
-    except ValueError:
-        parts = urlsplit("")
-    if parts.netloc != request.get_host() or parts.path != reverse("web:projects"):
-        return reverse("web:projects")
-    return list_address(parts.query)
+    parts = urlsplit(page_before(request))
+    return list_address(parts.query if parts.path == reverse("web:projects") else "")
 
 
 def list_address(query: str) -> str:
@@ -142,16 +151,8 @@ def list_address(query: str) -> str:
     return f"{reverse('web:projects')}?{pairs}" if pairs else reverse("web:projects")
 
 
-def _found(user: User, wanted: Wanted) -> Any:
-    return browse(
-        user=user,
-        app=wanted.app,
-        kind=wanted.kind,
-        text=wanted.text,
-        order=wanted.order,
-        first=PAGE_SIZE * (wanted.page - 1),
-        limit=PAGE_SIZE,
-    )
+def _found(user: User, wanted: Wanted) -> Found:
+    return browse(user=user, **wanted.sought, first=PAGE_SIZE * (wanted.page - 1), limit=PAGE_SIZE)
 
 
 def _with_address(request: HttpRequest, response: HttpResponse, wanted: Wanted, apps: list[App]) -> HttpResponse:
@@ -162,7 +163,7 @@ def _with_address(request: HttpRequest, response: HttpResponse, wanted: Wanted, 
     htmx = request.htmx  # type: ignore[attr-defined]
     if not htmx or htmx.target != "found" or htmx.history_restore_request:
         return response
-    before = urlsplit(htmx.current_url_abs_path or "")
+    before = urlsplit(page_before(request))
     if (
         before.path == reverse("web:projects")
         and wanted.address == f"{before.path}{'?' * bool(before.query)}{before.query}"

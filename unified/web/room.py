@@ -21,7 +21,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 from accounts.models import App, User
 from accounts.queries import registered_apps
 from unified.web import trash
-from unified.web.frame import FULL_PERCENT, NEARLY_PERCENT
+from unified.web.frame import NEARLY_PERCENT
 from unified.web.pages import as_member, member_page, shown
 from unified.web.projects import described
 from unified.web.trash import codes_in, listed, total
@@ -30,7 +30,7 @@ from workspace.models import Project, Storage
 from workspace.queries import AppTotals, Size, kept_of, put_away_at, sizes_of, storage_of, totals_by_app, trash_of
 from workspace.services.cleanup import just_enough
 
-SHOWN_FIRST, SHOWN_MOST = 50, 500
+SHOWN_FIRST, SHOWN_MOST = 50, 200  # all of them ticked are an address of 4 KB; proxies take 8
 BAR_WIDTH, BAR_LEAST = 1000, 5  # in the drawing's own units; what takes room is never too thin to be seen
 PICTURE_BYTES = 62 * 1024  # the mean of docs/workspace.md, for who has no picture of their own yet
 EASY_PERCENT = 70  # full, with some time before it is nearly so again
@@ -96,7 +96,7 @@ def _storage_page(request: HttpRequest, *, put_away: str = "") -> HttpResponseBa
         "storage",
         part="room",
         room=room,
-        percent=100 * room.used_bytes // room.limit_bytes if room.limit_bytes else FULL_PERCENT,
+        percent=room.percent_used,
         parts=_parts(room, registered_apps(), totals_by_app(user)),
         bar_width=BAR_WIDTH,
         mean=mean,
@@ -180,9 +180,12 @@ def _suggestions(room: Storage, sizes: list[Size]) -> list[Suggestion]:
         by_age = sorted(sizes, key=lambda one: (one.updated_at, one.code))
         wanted = room.used_bytes - room.limit_bytes * EASY_PERCENT // 100
         enough = just_enough([one.size_bytes for one in by_age], wanted) or []
-        title = f"Just enough to be down to {EASY_PERCENT} %, longest unchanged first"
-        if len(enough) <= SHOWN_MOST:  # else nobody would look through it
-            add("enough", title, [by_age[index] for index in enough])
+        chosen = [by_age[index] for index in enough]
+        left = 100 * (room.used_bytes - sum(one.size_bytes for one in chosen)) // max(room.limit_bytes, 1)
+        # Whole projects go, so it may come to well below. What it comes to is told, and not what was aimed at alone.
+        title = f"The longest unchanged, until {EASY_PERCENT} % or less is used: down to {left} %"
+        if len(chosen) <= SHOWN_MOST:  # else nobody would look through it
+            add("enough", title, chosen)
     since, large = timezone.now() - FORGOTTEN, room.limit_bytes // 100
     forgotten = [one for one in sizes if one.updated_at < since and one.size_bytes >= large]
     add("forgotten", f"Large, and not changed for {FORGOTTEN.days} days", forgotten[:FORGOTTEN_MOST])

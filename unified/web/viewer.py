@@ -3,26 +3,30 @@
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Final
+from urllib.parse import parse_qsl
 
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
-from django.shortcuts import redirect
+from django.shortcuts import redirect, render
 from django.urls import URLPattern, path, reverse
-from django.views.decorators.http import require_POST, require_safe
-from django_htmx.http import HttpResponseClientRefresh
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+from django_htmx.http import HttpResponseClientRedirect
 
-from accounts.models import User
+from accounts.models import App, User
 from accounts.queries import registered_apps
+from accounts.templatetags.figures import size
 from unified.api.content_urls import content_url
-from unified.api.figures import file_name
 from unified.web.app_links import ways_to
+from unified.web.file_names import attachment
 from unified.web.pages import as_member, member_page, shown
-from unified.web.projects import came_from, list_address
-from unified.web.templatetags.figures import size
-from workspace import codes, encoders, images, queries, services
+from unified.web.projects import PAGE_SIZE, Wanted, came_from, list_address, wanted_of
+from workspace import codes, encoders, images, queries, services, titles
 from workspace.content import TEXT_TYPE
 from workspace.models import TITLE_MAX_LENGTH, Project
 
@@ -38,6 +42,8 @@ FORMATS: Final = {
     "image/gif": "GIF",
 }
 WRITTEN_BY_MACHINES: Final = ("application/json", "text/csv", "text/html")  # read best in columns
+OPEN_PARTS: Final = ("shown", "beside", "trashed")  # of an open page, which ask themselves anew
+IN_TRASH: Final = "trash"  # what a page says that it shows instead of a version
 GONE: Final = "It is not there any more: it has been deleted for good."
 
 
@@ -64,24 +70,34 @@ class Piece:
 def project(request: HttpRequest, code: str) -> HttpResponseBase:
     """
     The project in full. A page that is open asks for the part "shown" when something of the person's has changed, with
-    the version that it shows (`?seen=`): nothing is sent again that is there.
+    the version that it shows (`?seen=`): nothing is sent again that is there. A project that goes into the trash
+    meanwhile and comes back goes and comes on that page, which keeps what somebody is writing there.
     """
     user = as_member(request).user
-    part = request.htmx and request.htmx.target == "shown"  # type: ignore[attr-defined]
+    part = as_member(request).htmx.target if as_member(request).htmx else None
     item = queries.find_project(code, user=user)
     if item is None:
-        return HttpResponseClientRefresh() if part else not_there(request, code)
-    if part and request.GET.get("seen") == str(item.version):
+        return _gone_meanwhile(request, code, part) if part in OPEN_PARTS else not_there(request, code)
+    if part == "trashed":
+        return HttpResponseClientRedirect(_address(item.code, _looked_for(request)))
+    if part == "shown" and request.GET.get("seen") == str(item.version):
         return HttpResponse(status=204)
     if code != item.code:
-        return redirect("web:project", item.code)
+        return redirect(_address(item.code, _looked_for(request)))
+    if part == "beside":
+        return shown(request, "project", part="beside", **_beside(user, item, _looked_for(request)))
     return _shown(request, user, item, Renaming(item.title, item.version))
 
 
 @member_page
-@require_POST
+@require_http_methods(["GET", "HEAD", "POST"])
 def rename(request: HttpRequest, code: str) -> HttpResponseBase:
-    """Meant for the version that the person has seen: what an app has made of it meanwhile they are told first."""
+    """
+    Meant for the version that the person has seen: what an app has made of it meanwhile they are told first. Why it was
+    refused is shown at this address: whoever comes back to it (after signing in, say) is led to the project.
+    """
+    if request.method != "POST":
+        return redirect(_address(code, _looked_for(request)))
     user = as_member(request).user
     title = " ".join(request.POST.get("title", "").split())
     version = request.POST.get("version", "")
@@ -89,37 +105,44 @@ def rename(request: HttpRequest, code: str) -> HttpResponseBase:
     refusal = ""
     if not title:
         refusal = "A project needs a title."
+    elif not titles.has_visible_letter(title):
+        refusal = "A project needs a title that can be seen: there is no visible letter in this one."
     elif len(title) > TITLE_MAX_LENGTH:
         refusal = f"A title has at most {TITLE_MAX_LENGTH} characters; this one has {len(title)}."
     if refusal:
         item = queries.find_project(code, user=user)
         if item is None:
-            return not_there(request, code)
+            return not_there(request, code, typed=title)
         return _shown(request, user, item, Renaming(title, seen, refusal), status=400)
     try:
         item, _ = services.edit_project(user=user, code=code, seen_versions=[seen], title=title)
     except services.ProjectNotFound:
-        return not_there(request, code)
+        return not_there(request, code, typed=title)
     except services.EditConflict as conflict:
         renaming = Renaming(title, conflict.project.version, "This project has been changed meanwhile.")
         found = queries.find_project(code, user=user)
         if found is None:
-            return not_there(request, code)
+            return not_there(request, code, typed=title)
         return _shown(request, user, found, renaming, status=409)
-    messages.success(request, f"It is called “{item.title}” now.")
-    return redirect("web:project", item.code)
+    messages.success(request, f"It is called “{item.shown_title}” now.")
+    return redirect(_address(item.code, _looked_for(request)))
 
 
 @member_page
-@require_POST
+@require_http_methods(["GET", "HEAD", "POST"])
 def delete(request: HttpRequest, code: str) -> HttpResponseBase:
-    """Into the trash, without a question: the next page has the way back."""
+    """
+    Into the trash, without a question: the next page has the way back. That it is not there is shown at this address:
+    whoever comes back to it is led to the project's.
+    """
+    if request.method != "POST":
+        return redirect(_address(code, _looked_for(request)))
     try:
         item, _ = services.delete_project(user=as_member(request).user, code=code)
     except services.ProjectNotFound:
         return not_there(request, code)
     undo = reverse("web:restore", args=[item.code])
-    messages.success(request, f"“{item.title}” is in the trash.", extra_tags=undo)
+    messages.success(request, f"“{item.shown_title}” is in the trash.", extra_tags=undo)
     return redirect(list_address(request.POST.get("back", "")))
 
 
@@ -140,9 +163,9 @@ def restore(request: HttpRequest, code: str) -> HttpResponseBase:
     except services.ProjectLimitReached as refusal:
         messages.error(request, f"You keep {refusal.limit} projects, as many as anybody can. Delete another one first.")
         return redirect(came_from(request))
-    messages.success(request, f"“{item.title}” is back.")
+    messages.success(request, f"“{item.shown_title}” is back.")
     if request.POST.get("then") == "open":
-        return redirect("web:project", item.code)
+        return redirect(_address(item.code, _looked_for(request)))
     return redirect(came_from(request))
 
 
@@ -150,65 +173,119 @@ def restore(request: HttpRequest, code: str) -> HttpResponseBase:
 @require_safe
 def download(request: HttpRequest, code: str) -> HttpResponseBase:
     """
-    As a file: as it is kept, or a picture as `?as=jpeg` or `png`. The signed addresses are not for this: they serve
-    what the browser can show, within its window, and they end while a page stays open.
+    As a file: as it is kept, or a picture as `?as=jpeg` or `png`; there is nothing at an address that asks for what
+    cannot be had. The signed addresses are not for this: they serve what the browser can show, within its window, and
+    they end while a page stays open.
     """
     item = queries.find_project(code, user=as_member(request).user, reading="body")
     if item is None:
         return not_there(request, code)
     body, content_type = queries.plain(item.content), item.content_type
-    wanted = CONVERTED.get(request.GET.get("as", ""))
-    if wanted and item.is_image and wanted != content_type:
+    asked = request.GET.get("as", "")
+    wanted = CONVERTED.get(asked)
+    if asked and not (wanted and item.is_image):
+        raise Http404
+    if wanted and wanted != content_type:
         try:
             with encoders.turn_to_convert():
                 body, content_type = images.convert(body, to=wanted), wanted
         except encoders.EncodersBusy:
             messages.error(request, "Many pictures are being made just now. Try again in a moment.")
             return redirect("web:project", item.code)
-    name = file_name(item.code, content_type)
     return HttpResponse(
         body,
         content_type=content_type if item.is_image else TEXT_TYPE,  # a file in any case, and never a document of ours
         headers={
-            "Content-Disposition": f'attachment; filename="{name}"',
+            "Content-Disposition": attachment(item, content_type),
             "Content-Security-Policy": "default-src 'none'; sandbox",
         },
     )
 
 
-def not_there(request: HttpRequest, code: str) -> HttpResponse:
-    """The same for what never was and what is another person's. One of the person's own may be in the trash."""
+def not_there(request: HttpRequest, code: str, *, typed: str = "") -> HttpResponse:
+    """
+    The same for what never was and what is another person's. One of the person's own may be in the trash; what they
+    have `typed` as its title is not lost.
+    """
+    wanted, trashed = _looked_for(request), _in_trash(request, code)
+    itself = _address(trashed.code, wanted) if trashed else ""
+    return shown(request, "not_there", status=404, trashed=trashed, wanted=wanted, itself=itself, typed=typed)
+
+
+def _in_trash(request: HttpRequest, code: str) -> Project | None:
     trash = Project.objects.in_trash().filter(user=as_member(request).user, code=codes.fold(code))
-    return shown(request, "not_there", status=404, trashed=trash.only("code", "title", "deleted_at").first())
+    return trash.only("code", "title", "deleted_at").first()
+
+
+def _gone_meanwhile(request: HttpRequest, code: str, part: str | None) -> HttpResponse:
+    """For a part of a page that is open: nothing, where it says already that it is in the trash; else that it is."""
+    trashed = _in_trash(request, code)
+    if trashed is None and part != "beside":  # which is on a page with "shown"
+        return HttpResponseClientRedirect(_address(code, _looked_for(request)))
+    if trashed is None or part != "shown" or request.GET.get("seen") == IN_TRASH:
+        return HttpResponse(status=204)
+    wanted = _looked_for(request)
+    itself = _address(trashed.code, wanted, piece=request.GET.get("piece", ""), seen=IN_TRASH)
+    return render(request, "web/parts/in_trash.html", {"trashed": trashed, "wanted": wanted, "itself": itself})
 
 
 def _shown(request: HttpRequest, user: User, item: Project, renaming: Renaming, *, status: int = 200) -> HttpResponse:
     """One query more for a text than for a picture, whose bytes the browser asks for."""
+    apps = registered_apps()
+    wanted = _looked_for(request, apps)
     piece = None
     if not item.is_image:
         read = queries.find_project(item.code, user=user, reading="body")
         if read is None:  # deleted this very moment
             return not_there(request, item.code)
         item, piece = read, piece_of(queries.plain(read.content), request.GET.get("piece", ""))
-    back = list_address(request.POST.get("back", "")) if request.method == "POST" else came_from(request)
+    part = piece.number if piece else 1
     return shown(
         request,
         "project",
         part="shown",
         status=status,
-        project=item,
         picture=content_url(request, item) if item.is_image else "",
         piece=piece,
+        part_before=_address(item.code, wanted, piece=part - 1),
+        part_after=_address(item.code, wanted, piece=part + 1),
+        itself=_address(item.code, wanted, piece=part, seen=str(item.version)),
         in_columns=item.content_type.partition(";")[0] in WRITTEN_BY_MACHINES,
-        kind=item.project_type.replace("_", " "),
+        kind=_words(item.project_type),
         format=FORMATS.get(item.content_type, ""),
-        details=details_of(item.metadata),
-        ways=ways_to(item, registered_apps()),
+        details=details_of(item.metadata, beside=_said_of(item)),
+        ways=ways_to(item, apps),
         renaming=renaming,
         title_max_length=TITLE_MAX_LENGTH,
-        back=back,
-        back_query=back.partition("?")[2],
+        **_beside(user, item, wanted),
     )
+
+
+def _looked_for(request: HttpRequest, apps: list[App] | None = None) -> Wanted:
+    """What the person looks around among: what they had found on the page of projects, as its links have said."""
+    query = request.GET if request.method != "POST" else dict(parse_qsl(request.POST.get("back", "")))
+    return wanted_of(query, registered_apps() if apps is None else apps)
+
+
+def _beside(user: User, item: Project, wanted: Wanted) -> dict[str, Any]:
+    """The ways to what is found before and after this project, and back to the page of projects on which it stands."""
+    place = queries.place_of(item, user=user, **wanted.sought)
+    page = -(-place.number // PAGE_SIZE) or 1
+    back = wanted.query(page=page)
+    return {
+        "project": item,
+        "place": place,
+        "previous": _address(place.previous.code, wanted) if place.previous else "",
+        "next": _address(place.next.code, wanted) if place.next else "",
+        "wanted": wanted,
+        "back": f"{reverse('web:projects')}{back}",
+        "back_query": back[1:],
+        "beside": _address(item.code, wanted),
+    }
+
+
+def _address(code: str, wanted: Wanted, **more: Any) -> str:
+    return f"{reverse('web:project', args=[code])}{wanted.query(**more)}"
 
 
 def piece_of(body: bytes, asked: str) -> Piece:
@@ -236,21 +313,48 @@ def _ends(body: bytes) -> list[int]:
     return [*ends, len(body)]
 
 
-def details_of(metadata: Any) -> list[tuple[str, str, bool]]:
+def details_of(metadata: Any, *, beside: Mapping[str, str] = MappingProxyType({})) -> list[tuple[str, str, bool]]:
     """
     What the app says of the project, for people: a name, its value in words, and whether that is written as code. What
-    most want to know stands first; the rest as the app sent it.
+    most want to know stands first; the rest as the app sent it. What stands `beside` it is not said twice, unless the
+    app says otherwise.
     """
     if not isinstance(metadata, dict):
         return []
     names = [name for name in NAMED_FIRST if name in metadata]
     names += [name for name in metadata if name not in NAMED_FIRST]
+    names = [name for name in names if _compact(metadata[name]) != beside.get(re.sub(r"[\s_-]", "", name.casefold()))]
     return [(_words(name), *_value(metadata[name])) for name in names if metadata[name] not in (None, "", [], {})]
 
 
+def _said_of(project: Project) -> dict[str, str]:
+    """What the page says of a project by itself, under the names that apps have for it."""
+    dimensions = f"{project.width}x{project.height}" if project.width else ""
+    said = {
+        "app": project.app.slug,
+        "appsource": project.app.slug,
+        "code": project.code,
+        "projectcode": project.code,
+        "projecttype": project.project_type,
+        "title": project.title,
+        "width": project.width,
+        "height": project.height,
+        "dimensions": dimensions,
+        "resolution": dimensions,
+        "format": FORMATS.get(project.content_type, ""),
+        "sizebytes": project.size_bytes,
+    }
+    return {name: _compact(value) for name, value in said.items() if value}
+
+
+def _compact(value: Any) -> str:
+    """The same value, however it is written: `320 × 200 pixels` and `320x200`."""
+    return re.sub(r"\s+|(pixels|px)\s*$", "", str(value).casefold().replace("×", "x"))
+
+
 def _words(name: str) -> str:
-    """`negative_prompt` as a person would write it."""
-    words = name.replace("_", " ").strip()
+    """`negative_prompt` as a person would write it, and `ai_art` as well."""
+    words = " ".join("AI" if word == "ai" else word for word in name.replace("_", " ").split())
     return words[:1].upper() + words[1:] or "–"
 
 

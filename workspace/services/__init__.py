@@ -47,6 +47,7 @@ from workspace.services.trash import (
     delete_project,
     empty_trash,
     purge_due_trash,
+    remove_from_trash,
     restore_project,
     users_with_due_trash,
 )
@@ -82,6 +83,7 @@ __all__ = [
     "release_due_room",
     "release_room",
     "remove_everything",
+    "remove_from_trash",
     "removed_in_words",
     "reserve_room",
     "restore_project",

@@ -12,7 +12,8 @@ from collections.abc import Collection
 from django.db import transaction
 from django.db.models.functions import Now
 
-from accounts.models import User
+from accounts import audit
+from accounts.models import AuditEntry, User
 from workspace import codes
 from workspace.models import Project, Storage
 from workspace.services.projects import ProjectNotFound, require_a_place, require_project
@@ -24,6 +25,7 @@ from workspace.services.room import (
     lock_row,
     locked_storage,
     remove_for_good,
+    removed_in_words,
     require_room,
 )
 
@@ -106,6 +108,28 @@ def empty_trash(
     if as_shown is not None and trash.exclude(code__in=as_shown).exists():
         raise NotAsShown
     return remove_for_good(storage, list(trash.only("id", "size_bytes"))), storage
+
+
+@transaction.atomic
+def remove_from_trash(*, user: User, actor: User, chosen: Collection[str]) -> list[Project]:
+    """
+    Removes for good what is in the person's trash of the projects with these codes; which those were. What is not in it
+    (any more) is left as it is: the call was a repeat, or the project has been restored. It goes into the audit, if
+    there was any. Locks: the storage row.
+    """
+    storage = locked_storage(user)
+    trash = Project.objects.in_trash().filter(user=user, code__in=chosen)
+    removed = list(trash.only("id", "code", "title", "size_bytes").order_by("-deleted_at", "-id"))
+    if removed:
+        remove_for_good(storage, removed)
+        audit.record(
+            AuditEntry.Event.CHANGED,
+            actor=actor,
+            subject=user,
+            what="workspace.project",
+            **removed_in_words(removed),
+        )
+    return removed
 
 
 @transaction.atomic

@@ -69,8 +69,9 @@ class Command(BaseCommand):
             call_command("migrate", verbosity=0, interactive=False)
             seed.seed_registry()
             seed.seed_demo()
-            rollups.roll_up()
-            return self._facts(port)
+            facts = self._facts(port)
+            rollups.roll_up()  # last: of everybody who has been made
+            return facts
         except OperationalError as trouble:
             raise CommandError(f"The database cannot be used: {str(trouble).strip()}") from None
 
