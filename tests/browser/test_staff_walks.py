@@ -37,13 +37,16 @@ CONTROLS = """
     .map((e, i) => { e.dataset.reached = 'no'; if (e.type === 'radio') e.dataset.group = e.name; return i; }).length;
 }
 """
-REACH = """
+NOTE_FOCUS = """
 () => {
-  const e = document.activeElement;
-  if (!e || e === document.body) return false;
-  const first = e.type === 'radio' ? document.querySelector(`[data-group="${CSS.escape(e.name)}"]`) : e;
-  if (first) first.dataset.reached = 'yes';
-  return true;
+  document.activeElement?.blur();
+  window.scrollTo(0, 0);
+  if (window.notesFocus) return;
+  window.notesFocus = true;
+  document.addEventListener('focusin', ({target: e}) => {
+    const first = e.type === 'radio' ? document.querySelector(`[data-group="${CSS.escape(e.name)}"]`) : e;
+    if (first) first.dataset.reached = 'yes';
+  });
 }
 """
 MISSED = "() => [...document.querySelectorAll('[data-reached=no]')].map(e => e.outerHTML.slice(0, 200))"
@@ -95,11 +98,12 @@ def found_by_axe(page: Page) -> list[str]:
 
 def not_reached(page: Page) -> list[str]:
     controls = page.evaluate(CONTROLS)
-    page.evaluate("() => { document.activeElement?.blur(); window.scrollTo(0, 0); }")
-    for _ in range(controls * 2 + 20):  # a date field has three stops, and the browser has some of its own
-        page.keyboard.press("Tab")
-        page.evaluate(REACH)
+    page.evaluate(NOTE_FOCUS)
     missed: list[str] = page.evaluate(MISSED)
+    for nth in range(controls * 2 + 20):  # a date field has three stops, and the browser has some of its own
+        page.keyboard.press("Tab")
+        if nth % 10 == 9 and not (missed := page.evaluate(MISSED)):
+            break
     return missed
 
 
