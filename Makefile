@@ -90,7 +90,7 @@ bench-images: .venv/installed-bench ## Sizes, likeness and times of kept picture
 bench-dashboard: .venv/installed ## Times and queries of the staff's pages with 10,000 people and 1,000,000 entries
 	@$(BIN)/python bench/dashboard.py
 
-screenshots: .venv/installed-dev ## Pictures of a person's own pages, to var/screenshots/pages/, and how fast they are
+screenshots: .venv/installed-dev ## Pictures of a person's own pages, for docs/pages.md and in var/screenshots/, and how fast they are
 	@$(BIN)/python bench/screenshots.py
 
 clean: ## Remove the virtual environment and caches (keeps the data in var/)

@@ -24,6 +24,7 @@ from credits.models import Operation
 from tests.client import ApiClient
 from unified import seed, services
 from unified.database import temporary_cluster
+from unified.figures import failures
 
 pytest_plugins = ["tests.workers"]
 
@@ -58,6 +59,10 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_configure_node(node: Any) -> None:
     database = settings.DATABASES["default"]
     node.workerinput["server"] = {name: database[name] for name in ("HOST", "PORT", "USER", "NAME")}
+
+
+def pytest_sessionfinish() -> None:
+    failures.forget()  # what is left would be written at the end of the process, when its database is gone
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
