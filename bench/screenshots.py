@@ -346,7 +346,7 @@ HELD: list[Route] = []  # what is not answered before the picture is taken
 
 def wait_for_an_answer(page: Page) -> None:
     with page.expect_request("**/projects/?*q=*"):
-        page.route("**/projects/?*q=*", HELD.append)
+        page.route("**/projects/?*q=*", lambda route: HELD.append(route))  # noqa: PLW0108  Playwright marks what it is given
         look_for_something(page)
     page.locator(".htmx-request").first.wait_for()
 
