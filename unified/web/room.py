@@ -103,6 +103,7 @@ def _storage_page(request: HttpRequest, *, put_away: str = "") -> HttpResponseBa
         is_own_mean=bool(pictures),
         fits=min(room.available_bytes // mean, places),
         places=places,
+        most=settings.MAX_PROJECTS_PER_USER,
         suggestions=suggestions,
         lines=[
             {**described(request, project), "is_ticked": project.code in ticked.codes}
