@@ -137,7 +137,7 @@ class EmbeddedPostgres:
                 yield self
             finally:
                 if os.getpid() == pid:  # Not in a fork, which shares its parent's lock.
-                    with _signals_held(), self._locked():
+                    with self._locked(), _signals_held():
                         self._stop_if_last(users)
 
     def destroy(self) -> None:

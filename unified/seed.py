@@ -21,6 +21,7 @@ from unified import services
 from unified.api.figures import MEGABYTE
 from workspace import services as workspace
 from workspace.content import Content, picture_content, text_content
+from workspace.models import Project
 
 DEMO_USER_ID = "101902121794505144784"
 STAFF_USER_ID = "admin"
@@ -57,16 +58,21 @@ def seed_registry() -> None:
 @transaction.atomic
 def seed_demo() -> None:
     """
-    The person of the guide's samples: 50 credits at the start, 43 left, four projects of each app. Whoever of them had
-    left is here again with these projects, and with the credits that they had: paid for they were the first time.
+    The person of the guide's samples: 50 credits at the start, 43 left, four projects of each app. If they had left,
+    they are here again with these projects, and with the credits that they had (paid for they were the first time);
+    unless they were locked out. If they are here, nothing changes. Locks: the user's row.
     """
     if len(_PAGES) + len(_PICTURES) > settings.MAX_PROJECTS_PER_USER:
         return  # a service that is set up to keep fewer has no room for the demonstration
-    if User.objects.filter(user_id=DEMO_USER_ID, deleted_at=None).exists():
+    there_is = User.objects.filter(user_id=DEMO_USER_ID).first()
+    if there_is is not None and (there_is.deleted_at is None or not there_is.may_return):
         return
     user, is_new = services.create_member(
         user_id=DEMO_USER_ID, username="Demo User", email="demo@example.com", initial_credits=50
     )
+    accounts.lock_user(user=user)
+    if Project.objects.filter(user=user).exists():
+        return  # somebody who was asked to do the same at the same time was faster
     penora, imagegene = App.objects.get(slug="penora"), App.objects.get(slug="imagegene")
     for title, operation, text in _PAGES:
         _make(

@@ -20,6 +20,7 @@ from credits.models import LedgerEntry, Operation
 from credits.queries import position_of
 from tests.conftest import make_user
 from unified import seed
+from unified.services import delete_member
 from workspace.models import Project, Storage
 
 BAD_SLUGS = ["", "Penora", "1app", "_app", "app_", "a__b", "a-b", "a b", "café", "app\n", "a.b", "😀"]
@@ -211,6 +212,19 @@ def test_the_demo_person_has_the_guides_numbers_and_is_made_once(db: None) -> No
         assert storage.used_bytes == sum(Project.objects.values_list("size_bytes", flat=True))
         assert 0 < storage.used_bytes < storage.limit_bytes
     assert User.objects.count() == 1
+
+
+def test_a_demo_person_who_left_while_locked_out_stays_away(db: None) -> None:
+    seed.seed_demo()
+    demo = User.objects.get(user_id=seed.DEMO_USER_ID)
+    services.set_active(user=demo, is_active=False)
+    delete_member(user=demo)
+
+    seed.seed_demo()
+
+    demo.refresh_from_db()
+    assert demo.deleted_at is not None
+    assert not Project.objects.exists()
 
 
 def test_without_demo_the_command_makes_nobody(db: None) -> None:

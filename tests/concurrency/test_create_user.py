@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
+import pytest
+
 from accounts import services as accounts
 from accounts.models import App, AppKey, User
 from credits.models import Account, LedgerEntry
 from tests.client import ApiClient
 from tests.concurrency.books import assert_the_books_are_right, assert_the_storage_is_right
 from tests.concurrency.crowd import together
-from workspace.models import Storage
+from unified import seed, services
+from workspace.models import Project, Storage
 
 CROWD = 32
 
@@ -83,3 +86,20 @@ def test_a_key_rotated_by_many_at_once_has_one_successor(penora: App) -> None:
     assert Counter(type(outcome) for outcome in outcomes) == {str: 1, accounts.KeyNotActive: 11}
     assert AppKey.objects.count() == 2
     assert AppKey.objects.get(key_id=key.key_id).replaced_by == AppKey.objects.get(key_id=new[0])
+
+
+@pytest.mark.parametrize("had_left", [False, True])
+@pytest.mark.usefixtures("committed_db")
+def test_the_demo_person_is_made_once_however_many_ask(had_left: bool) -> None:
+    """Two tabs at the demo door. Seen to fail: without the lock four made 32 projects."""
+    if had_left:
+        seed.seed_demo()
+        services.delete_member(user=User.objects.get(user_id=seed.DEMO_USER_ID))
+
+    assert together(4, lambda _: seed.seed_demo()) == [None] * 4
+
+    demo = User.objects.get(user_id=seed.DEMO_USER_ID)
+    assert Project.objects.filter(user=demo).count() == 8
+    assert demo.deleted_at is None
+    assert_the_books_are_right()
+    assert_the_storage_is_right()

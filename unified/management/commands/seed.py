@@ -9,7 +9,8 @@ class Command(BaseCommand):
     help = "Registers the two apps, the plans and the price list. Repeating it changes nothing that is there."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--demo", action="store_true", help="also the demo user with projects and a history")
+        about = "also the demo user with projects and a history, back if they had left"
+        parser.add_argument("--demo", action="store_true", help=about)
 
     def handle(self, *args: Any, **options: Any) -> None:
         seed.seed_registry()
