@@ -90,6 +90,27 @@ def test_a_project_that_is_gone_for_good_leads_to_who_paid_for_it(alice: User, p
     assert staff.get(FIND, {"q": unpaid.code}).status_code == 200
 
 
+def test_what_was_found_is_named_with_the_way_to_it(alice: User, penora: App, staff: Browser) -> None:
+    """The person's page shows the latest of everything, and this may be older."""
+    project = saved(alice, penora)
+    entry = LedgerEntry.objects.get(account=alice.pk)
+
+    for text, link in (
+        (project.code, reverse("admin:workspace_project_change", args=[project.pk])),
+        (str(entry.pk), reverse("admin:credits_ledgerentry_change", args=[entry.pk])),
+    ):
+        response = staff.get(FIND, {"q": text}, follow=True)
+        assert f'<a href="{link}">' in "".join(map(str, response.context["messages"]))
+
+
+def test_an_open_request_for_a_plan_stands_on_the_page(alice: User, bob: User, staff: Browser) -> None:
+    accounts.request_upgrade(user=alice, plan=Plan.objects.get(slug="plus"))
+
+    assert "Asks for Plus" in staff.get(page_of(alice)).content.decode()
+    assert "Asks for" not in staff.get(page_of(bob)).content.decode()
+    assert "Asks for" not in helper(bob, "view_user").get(page_of(alice)).content.decode()
+
+
 def test_a_transaction_and_a_hold_lead_to_whose_they_are(alice: User, penora: App, staff: Browser) -> None:
     entry, _ = credits.deduct(user=alice, app=penora, amount=2, description="A page")
     hold, _ = services.reserve(user=alice, app=penora, amount=3, description="Another")

@@ -375,3 +375,7 @@ def test_who_comes_back_begins_anew_with_what_they_left(alice: User, alices: Bro
 
     assert not created
     assert "50 credits" in text_of(browser_of(user).get(ACCOUNT))
+
+
+def test_who_is_here_again_is_not_told_that_their_account_is_deleted(alice: User) -> None:
+    assert browser_of(alice).get("/goodbye/")["Location"] == "/projects/"

@@ -169,6 +169,13 @@ def test_whoever_was_looking_is_not(client: Client) -> None:
         assert TOLD not in client.get(answer.get("HX-Redirect") or answer["Location"]).content.decode()
 
 
+def test_whoever_is_taken_from_a_page_by_its_own_question_is(client: Client) -> None:
+    """They may have been writing in it."""
+    answer = client.get("/live/?v=1", headers=htmx("/projects/?q=a")["headers"])
+
+    assert TOLD in client.get(answer["HX-Redirect"]).content.decode()
+
+
 def test_a_search_that_finds_the_session_ended_is_come_back_to(client: Client) -> None:
     asked = {"HX-Request": "true", "HX-Current-URL": "http://testserver/projects/", "HX-Target": "found"}
 

@@ -60,12 +60,14 @@ def test_plans_stand_side_by_side_with_what_each_adds(alices: Browser) -> None:
     page = alices.get("/plans/")
 
     text = text_of(page)
-    assert "Free Your plan 1 MB of room for about 16 pictures No monthly credits" in text
-    assert (
-        "Plus 10 MB of room for about 165 pictures 9 MB more than now 200 credits a month 200 more each month" in text
-    )
+    assert "Free Your plan 1 MB of room for about 16 pictures of the usual size No monthly credits" in text
+    assert "Plus 10 MB of room for about 165 pictures of the usual size 9 MB more than now" in text
+    assert "9 MB more than now 200 credits a month 200 more each month" in text
     assert "200 more each month Ask for Plus" in text
-    assert "Pro 100 MB of room for about 1,000 pictures 99 MB more than now 1,000 credits a month" in text
+    assert (
+        "Pro 100 MB of room for about 1,000 pictures of the usual size 99 MB more than now 1,000 credits a month"
+        in text
+    )
     assert main_of(page).count('action="/plans/ask/"') == 2
     assert "Asking for a plan costs nothing: our staff answer here, and say what the plan costs" in text
 

@@ -25,10 +25,16 @@ HELP = "User id, name, e-mail, project code, transaction id or hold id"
 
 @dataclass(frozen=True, slots=True)
 class Belonging:
-    """Something of a person's that the text names, and the section of their page that shows it."""
+    """
+    Something of a person's that the text names: the section of their page that is about it, what it is called, and the
+    page of its own.
+    """
 
     user_id: int
     section: str
+    name: str
+    model: str  # as the admin calls its pages
+    pk: object
 
 
 def matching(text: str) -> Q:
@@ -49,19 +55,24 @@ def named(text: str) -> Belonging | None:
     if code is not None:
         project = Project.objects.filter(code=code).only("user", "deleted_at").first()
         if project is not None:
-            return Belonging(project.user_id, "trash" if project.deleted_at else "projects")
+            where = "trash" if project.deleted_at else "projects"
+            return Belonging(project.user_id, where, f"The project {code}", "workspace_project", project.pk)
         # (The code is what the app said: the account is that of whoever paid, latest first.)
         paid = LedgerEntry.objects.filter(project_code=code).order_by("-created_at")
-        payer = paid.values_list("account", flat=True).first()
-        return Belonging(payer, "transactions") if payer is not None else None
+        entry = paid.only("account").first()
+        return _of(entry, f"The latest transaction for the project {code}, which is gone,") if entry else None
     identifier = uuid_of(text)
     if identifier is None:
         return None
-    owner = LedgerEntry.objects.filter(pk=identifier).values_list("account", flat=True).first()
-    if owner is not None:
-        return Belonging(owner, "transactions")
-    owner = Hold.objects.filter(pk=identifier).values_list("account", flat=True).first()
-    return Belonging(owner, "holds") if owner is not None else None
+    entry = LedgerEntry.objects.filter(pk=identifier).only("account").first()
+    if entry is not None:
+        return _of(entry, "That transaction")
+    hold = Hold.objects.filter(pk=identifier).only("account").first()
+    return Belonging(hold.account_id, "holds", "That hold", "credits_hold", hold.pk) if hold is not None else None
+
+
+def _of(entry: LedgerEntry, name: str) -> Belonging:
+    return Belonging(entry.account_id, "transactions", name, "credits_ledgerentry", entry.pk)
 
 
 def people(text: str, *, most: int = 2) -> list[User]:

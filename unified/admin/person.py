@@ -9,11 +9,12 @@ from django.http import HttpRequest, HttpResponseRedirect
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404
 from django.urls import path, reverse
+from django.utils.html import format_html
 from django.utils.http import urlencode
 from django.views.decorators.http import require_POST, require_safe
 
 from accounts import audit, services
-from accounts.models import User
+from accounts.models import UpgradeRequest, User
 from accounts.reasons import ReasonField
 from unified.admin import finding
 from unified.admin.admin import standing_of
@@ -71,8 +72,13 @@ def find(request: HttpRequest) -> HttpResponseBase:
     if len(found) > 1:
         return HttpResponseRedirect(f"{reverse('admin:accounts_user_changelist')}?{urlencode({'q': text})}")
     belonging = finding.named(text)
-    anchor = f"#{belonging.section}" if belonging and belonging.user_id == found[0].pk else ""
-    return HttpResponseRedirect(reverse("admin:person", args=[found[0].pk]) + anchor)
+    page = reverse("admin:person", args=[found[0].pk])
+    if belonging is None or belonging.user_id != found[0].pk:
+        return HttpResponseRedirect(page)
+    # The page shows the latest of everything: what was asked for may not be among it.
+    own_page = reverse(f"admin:{belonging.model}_change", args=[belonging.pk])
+    messages.info(request, format_html('<a href="{}">{}</a> is theirs.', own_page, belonging.name))
+    return HttpResponseRedirect(f"{page}#{belonging.section}")
 
 
 def _member(pk: int) -> User:
@@ -92,11 +98,20 @@ def _page(request: HttpRequest, member: User, form: SignOutForm) -> HttpResponse
         title=str(member),
         member=member,
         standing=standing_of(member),
+        wish=_open_wish(request, member),
         roles=list(member.groups.all()) if member.is_staff else [],
         deeds=_deeds(request, member),
         sign_out_form=form if _may_change(request, member) and member.deleted_at is None else None,
         sections=sections_of(request, member),
     )
+
+
+def _open_wish(request: HttpRequest, member: User) -> UpgradeRequest | None:
+    """What they have asked for, for who may see such requests."""
+    if not request.user.has_perm("accounts.view_upgraderequest"):
+        return None
+    asked = UpgradeRequest.objects.filter(user=member, status=UpgradeRequest.Status.OPEN)
+    return asked.select_related("plan").first()
 
 
 def _deeds(request: HttpRequest, member: User) -> list[tuple[str, str]]:

@@ -107,7 +107,9 @@ def sign_in_again(request: HttpRequest) -> HttpResponseBase:
 @never_cache
 @require_safe
 def goodbye(request: HttpRequest) -> HttpResponse:
-    """For anybody: whoever is sent here is nobody any more."""
+    """For anybody: whoever is sent here is nobody any more. Who has come back would take it for theirs."""
+    if request.user.is_authenticated:
+        return redirect("web:projects")
     return render(request, "web/goodbye.html")
 
 

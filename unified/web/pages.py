@@ -58,13 +58,16 @@ def member_page(view: View) -> View:
 
 
 def sent_to_sign_in(request: HttpRequest) -> HttpResponse:
-    """And back to the page on which they were, afterwards. Whoever was doing something is told that it was not done."""
+    """
+    And back to the page on which they were, afterwards. Whoever was doing something is told that it was not done; so is
+    who is taken from a page by the question that it asks on its own, for they may have been writing in it.
+    """
     response: HttpResponse
     if as_member(request).htmx:
         response = HttpResponseClientRedirect(f"{reverse('sso:signin')}?next={_page_of(request)}")
     else:
         response = redirect_to_login(request.get_full_path() if request.method == "GET" else _form_of(request))
-    if request.method not in {"GET", "HEAD"}:
+    if request.method not in {"GET", "HEAD"} or request.path == reverse("web:live"):
         tell_nothing_changed(response)
     return response
 
