@@ -21,6 +21,7 @@ when it has changed. Without scripts the page is as it was when it was opened.
   const underway = new Set(); // what htmx waits for
   let isRenewing = false; // parts have been told to come anew
   let isMissing = false; // one of them has not come
+  let isStale = false; // one of them was given up
 
   const isSeen = () => document.visibilityState === 'visible';
 
@@ -91,8 +92,10 @@ when it has changed. Without scripts the page is as it was when it was opened.
     xhr.addEventListener('loadend', () => {
       const isThere = xhr.status >= 200 && xhr.status < 400;
       underway.delete(xhr);
-      // A part that did not come is asked for again; what somebody wanted by a click is theirs to repeat.
-      if (isLive(detail)) isMissing ||= !isThere;
+      // A part that did not come is asked for again, as is one that was given up for what somebody wanted by a click:
+      // but of that, nothing has failed. What they wanted is theirs to repeat.
+      if (isLive(detail) && isGivenUp) isStale = true;
+      else if (isLive(detail)) isMissing ||= !isThere;
       else if (!isThere && !isGivenUp) trouble.hidden = false;
       if (!underway.size) allHaveEnded();
     });
@@ -100,9 +103,9 @@ when it has changed. Without scripts the page is as it was when it was opened.
 
   function allHaveEnded() {
     if (isMissing) failed();
-    else if (isRenewing) worked();
-    if (isMissing) version = ''; // so that the next answer is a new one
-    isRenewing = isMissing = false;
+    else if (isRenewing && !isStale) worked();
+    if (isMissing || isStale) version = ''; // so that the next answer is a new one
+    isRenewing = isMissing = isStale = false;
     next(failures ? undefined : SETTLED_MS);
   }
 

@@ -11,7 +11,7 @@ is done again afterwards. Without scripts the buttons lead to a page that asks.
   const list = () => document.querySelector('[data-ticks]');
   const boxes = () => [...document.querySelectorAll('[data-ticks] [data-code]')];
   const whole = (number) => number.toLocaleString('en-US');
-  const size = (bytes) => { // as accounts/templatetags/figures.py says sizes
+  const size = (bytes) => { // as accounts/templatetags/figures.py says sizes, halves rounded up
     const [kilobytes, megabytes] = [bytes / 1024, bytes / MEGABYTE];
     if (bytes < 1024) return `${whole(bytes)}\u00a0${bytes === 1 ? 'byte' : 'bytes'}`;
     if (Math.round(kilobytes) < 1000) return `${+kilobytes.toFixed(kilobytes < 10 ? 1 : 0)}\u00a0KB`;

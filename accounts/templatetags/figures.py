@@ -7,6 +7,7 @@ it, too. (What an answer of the API says is `unified.api.figures`. `static/room.
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
+from decimal import ROUND_HALF_UP, Decimal
 
 from django import template
 from django.utils import timezone
@@ -81,7 +82,8 @@ def mb(size_bytes: int) -> str:
 
 
 def _rounded(number: float, decimals: int) -> str:
-    text = f"{number:,.{decimals}f}"
+    """Halves are rounded up, as `static/room.js` does; a format of Python's would round them to even."""
+    text = f"{Decimal(number).quantize(Decimal(10) ** -decimals, ROUND_HALF_UP):,f}"
     return text.rstrip("0").rstrip(".") if decimals else text
 
 

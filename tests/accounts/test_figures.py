@@ -51,24 +51,28 @@ def test_one_is_one_and_the_rest_are_several(count: int, words: str, text: str) 
     assert text.endswith(f" {figures.noun(count, words)}")
 
 
-@pytest.mark.parametrize(
-    ("size_bytes", "text"),
-    [
-        *((0, "0 bytes"), (1, "1 byte"), (512, "512 bytes"), (1_000, "1,000 bytes"), (KB - 1, "1,023 bytes")),
-        *((KB, "1 KB"), (5_018, "4.9 KB"), (10 * KB - 1, "10 KB"), (300_000, "293 KB"), (999 * KB, "999 KB")),
-        *(
-            (1_000 * KB - 600, "999 KB"),
-            (1_000 * KB - 1, "0.98 MB"),
-            (MB - 1, "1 MB"),
-            (MB, "1 MB"),
-            (MB * 5 // 4, "1.25 MB"),
-            (15 * MB // 10, "1.5 MB"),
-        ),
-        *((1_000 * MB, "1,000 MB"), (GB - 1, "1 GB"), (GB, "1 GB"), (5 * GB // 2, "2.5 GB"), (5_000 * GB, "5,000 GB")),
-    ],
-)
+# Also what `static/room.js` has to say: tests/browser/test_member_pages.py asks it.
+SIZES = [
+    *((0, "0 bytes"), (1, "1 byte"), (512, "512 bytes"), (1_000, "1,000 bytes"), (KB - 1, "1,023 bytes")),
+    *((KB, "1 KB"), (5_018, "4.9 KB"), (10 * KB - 1, "10 KB"), (300_000, "293 KB"), (999 * KB, "999 KB")),
+    *((1_000 * KB - 600, "999 KB"), (1_000 * KB - 1, "0.98 MB"), (MB - 1, "1 MB"), (MB, "1 MB")),
+    *((MB * 5 // 4, "1.25 MB"), (15 * MB // 10, "1.5 MB"), (1_000 * MB, "1,000 MB")),
+    *((GB - 1, "1 GB"), (GB, "1 GB"), (5 * GB // 2, "2.5 GB"), (5_000 * GB, "5,000 GB")),
+    # Halves, which go up, and not to the even neighbour; and what lies just below them.
+    *((KB * 5 // 4, "1.3 KB"), (KB * 5 // 4 - 1, "1.2 KB"), (KB * 7 // 4, "1.8 KB"), (KB * 33 // 4, "8.3 KB")),
+    *((KB * 21 // 2, "11 KB"), (KB * 21 // 2 - 1, "10 KB"), (KB * 23 // 2, "12 KB"), (KB * 1_997 // 2, "999 KB")),
+    *((KB * 1_999 // 2, "0.98 MB"), (KB * 1_999 // 2 - 1, "999 KB"), (MB * 9 // 8, "1.13 MB")),
+    *((MB * 9 // 8 - 1, "1.12 MB"), (MB * 11 // 8, "1.38 MB"), (MB * 8_001 // 8, "1,000.13 MB")),
+    *((GB * 9 // 8, "1.13 GB"), (GB * 9 // 8 - 1, "1.12 GB"), (GB * 11 // 8, "1.38 GB")),
+]
+
+
+@pytest.mark.parametrize(("size_bytes", "text"), SIZES)
 def test_sizes_are_as_exact_as_a_person_needs(size_bytes: int, text: str) -> None:
-    """Red with the unit chosen before it is rounded: a byte less than a gigabyte was 1,024 MB."""
+    """
+    Red with the unit chosen before it is rounded: a byte less than a gigabyte was 1,024 MB; and with halves rounded to
+    even: the page said "frees 1.2 KB" until a click, and "1.3 KB" afterwards.
+    """
     assert figures.size(size_bytes) == text.replace(" ", "\u00a0")
 
 
@@ -87,7 +91,10 @@ def test_the_bytes_of_a_size_are_told_on_hover() -> None:
 
 @pytest.mark.parametrize(
     ("size_bytes", "text"),
-    [(0, "0"), (1, "< 0.01"), (MB // 2, "0.5"), (MB, "1"), (MB - 1, "1"), (100 * MB, "100"), (102_400 * MB, "102,400")],
+    [
+        *((0, "0"), (1, "< 0.01"), (MB // 2, "0.5"), (MB, "1"), (MB - 1, "1"), (MB // 8, "0.13")),
+        *((100 * MB, "100"), (102_400 * MB, "102,400")),
+    ],
 )
 def test_megabytes_are_never_none_of_something(size_bytes: int, text: str) -> None:
     assert figures.mb(size_bytes) == text

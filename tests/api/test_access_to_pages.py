@@ -74,7 +74,7 @@ PAGES: dict[str, dict[str, int | tuple[int, int]]] = {
     "": {"GET": 200},
     "favicon.ico": {"GET": 302},
     "app-colours.css": {"GET": 200},
-    "goodbye/": {"GET": 200},
+    "goodbye/": {"GET": (200, 302)},
     # A person's own pages: whoever is not signed in is sent to do that, whatever they ask. (What a POST does is in
     # tests/web/.)
     **{

@@ -16,10 +16,12 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import APIResponse, Page, Route, expect
 
+from tests.accounts.test_figures import SIZES
 from tests.browser.conftest import PATIENCE_MS
 from tests.browser.members import AT_ONCE_MS, save, sign_in, spend, tiles
 from tests.browser.stack import Stack
 from tests.browser.visitor import Visitor
+from unified.web.projects import PAGE_SIZE
 
 PAGES = ("/projects/", "/projects/?view=list", "/storage/", "/credits/", "/plans/", "/account/", "/account/delete/")
 WIDTHS = (360, 390, 768, 1440)
@@ -143,6 +145,46 @@ def test_a_part_that_does_not_come_is_told_and_asked_for_again(visitor: Visitor,
     visitor.complaints[:] = [one for one in visitor.complaints if "Status Error Code 503" not in one]  # htmx says it
 
 
+def test_a_part_that_is_given_up_for_a_click_is_not_missed(visitor: Visitor, demo: Stack) -> None:
+    """Nothing has failed when somebody turns the page while its part is on its way; and what is new comes after all."""
+    page = sign_in(visitor, demo, "live-8")
+    expect(page.locator(".balance")).to_have_text(re.compile("^50 credits$"))
+    for number in range(PAGE_SIZE):
+        save(demo, "live-8", f"Number {number}")
+    expect(tiles(page)).to_have_count(PAGE_SIZE, timeout=AT_ONCE_MS)
+    held: list[Route] = []
+    is_slow = True
+
+    def hold(route: Route) -> None:
+        is_part = route.request.headers.get("hx-trigger") == "found"  # and nothing that somebody has pressed
+        if is_slow and is_part:
+            held.append(route)
+        else:
+            route.continue_()
+
+    save(demo, "live-8", "One more than a page holds")
+    expect(page.get_by_role("link", name="Next page")).to_be_visible(timeout=AT_ONCE_MS)
+    page.route(re.compile("/projects/"), hold)
+    spend(demo, "live-8", 1)
+    for turn, (name, number) in enumerate((("Next page", 2), ("Previous page", 1)), start=1):
+        wait_for(page, lambda: len(held) == turn)  # noqa: B023  # it is asked here and now
+        visitor.click(name, "link")
+        expect(page.locator("nav.pages")).to_contain_text(f"Page {number} of 2")
+    wait_for(page, lambda: len(held) == 3)  # it is still on its way: nothing can have taken the notice away
+
+    expect(page.locator("#connection")).to_be_hidden()
+    expect(page.locator("#trouble")).to_be_hidden()
+    is_slow = False
+    held[-1].continue_()
+    save(demo, "live-8", "Made afterwards")
+    expect(tiles(page).first).to_contain_text("Made afterwards", timeout=AT_ONCE_MS)
+    expect(page.locator("#connection")).to_be_hidden()
+    # htmx says of each that it was given up, by two events.
+    given_up = [one for one in visitor.complaints if re.search("htmx:(afterRequest|sendAbort)", one)]
+    assert len(given_up) == 4
+    visitor.complaints[:] = [one for one in visitor.complaints if one not in given_up]
+
+
 def test_what_did_not_work_is_told_once_and_until_something_works(visitor: Visitor, demo: Stack) -> None:
     visitor.expected = {503}
     page = sign_in(visitor, demo, "live-6")
@@ -180,6 +222,27 @@ def test_times_pass_while_a_page_is_open(visitor: Visitor, demo: Stack) -> None:
         expect(made).to_have_text(text)
         expect(page.locator("#ends")).to_have_text(ends)  # to the nearest: it said "in 23 hours" and "in 18 hours"
     expect(made).to_have_attribute("title", exactly or "")
+
+
+def test_what_is_ticked_frees_what_the_service_says(visitor: Visitor, demo: Stack) -> None:
+    """The page counts for itself when something is ticked: in the same words, halves of a unit included."""
+    page = sign_in(visitor, demo, "counting")
+    save(demo, "counting", "Of many sizes")
+    visitor.open(f"{demo.unified.url}/storage/")
+    page.get_by_role("checkbox", name="Of many sizes").check()
+    expect(page.locator("[data-sum]")).to_have_text(re.compile("^1 ticked, frees "))
+
+    told = page.evaluate(TICKED, [size_bytes for size_bytes, _ in SIZES])
+
+    assert told == [text.replace(" ", "\u00a0") for _, text in SIZES]
+
+
+TICKED = """sizes => sizes.map(size => {
+  const box = document.querySelector('[data-ticks] [data-code]');
+  box.dataset.bytes = size;
+  box.dispatchEvent(new Event('change', {bubbles: true}));
+  return document.querySelector('[data-sum]').textContent.match(/ frees (.+): then /)[1];
+})"""
 
 
 def test_without_htmx_the_filters_have_their_button(visitor: Visitor, demo: Stack) -> None:

@@ -27,7 +27,7 @@ from tests.conftest import make_user
 from tests.sso.conftest import browser_of
 from tests.web.pages import kept
 from unified import services
-from unified.web import room
+from unified.web import trash
 from workspace.models import Project
 
 pytestmark = pytest.mark.django_db
@@ -323,10 +323,10 @@ def test_a_person_takes_along_what_is_no_apps_to_know(
 
 def test_all_that_is_shown_ticked_fits_into_an_address_and_a_form() -> None:
     """Proxies take lines of 8 KB; with 500 shown and ticked, 8.5 KB were asked for, and too many fields sent."""
-    query = urlencode([("show", room.SHOWN_MOST), *[("project", f"7K3M9Q-{n:05}") for n in range(room.SHOWN_MOST)]])
+    query = urlencode([("show", trash.SHOWN_MOST), *[("project", f"7K3M9Q-{n:05}") for n in range(trash.SHOWN_MOST)]])
 
     assert len(query) < 8_000 - 500  # what else stands in the line
-    assert (settings.DATA_UPLOAD_MAX_NUMBER_FIELDS or 0) > 2 * room.SHOWN_MOST + 10
+    assert (settings.DATA_UPLOAD_MAX_NUMBER_FIELDS or 0) > 2 * trash.SHOWN_MOST + 10
 
 
 def test_the_history_is_saved_by_what_the_answer_says(alices: Browser, client: Browser) -> None:

@@ -21,6 +21,8 @@ from tests.api.pictures import as_base64, draw
 from tests.api.projects import counters
 from tests.clock import let_pass
 from tests.web.pages import at_pages, kept
+from unified.web import room as room_page
+from unified.web import trash as trash_page
 from unified.web.room import PICTURE_BYTES
 from workspace import services
 from workspace.models import Project, Storage
@@ -263,7 +265,7 @@ def test_just_enough_is_suggested_where_it_is_nearly_full(
     page = read(alices.get(f"{STORAGE}?pick=enough"))
 
     assert ticked_in(page) == [larger.code, smaller.code]
-    assert "The longest unchanged, until 70 % or less is used: down to 61 %" in words(page)
+    assert "Enough to use 70 % or less, and no more than that takes: down to 61 %" in words(page)
 
 
 def test_what_just_enough_comes_to_is_told_where_it_is_more_than_enough(alice: User, penora: App) -> None:
@@ -274,7 +276,7 @@ def test_what_just_enough_comes_to_is_told_where_it_is_more_than_enough(alice: U
 
     page = words(read(at_pages(alice).get(STORAGE)))
 
-    assert "until 70 % or less is used: down to 42 % 2 projects, frees 586 KB" in page
+    assert "Enough to use 70 % or less, and no more than that takes: down to 42 % 2 projects, frees 586 KB" in page
 
 
 def test_following_changes_drops_nothing_that_is_ticked(
@@ -299,6 +301,30 @@ def test_more_are_shown_on_demand(alices: Client, alice: User, penora: App) -> N
 
     assert read(alices.get(STORAGE)).count("data-code=") == 50
     assert read(alices.get(f"{STORAGE}?show=100")).count("data-code=") == 60
+
+
+def test_a_suggestion_beside_what_is_ticked_stays_within_what_can_be_sent(
+    alices: Client, alice: User, penora: App, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With all of the list ticked, a click on a suggestion came to an address that proxies do not take."""
+    monkeypatch.setattr(room_page, "SHOWN_FIRST", 6)
+    monkeypatch.setattr(room_page, "SHOWN_MOST", 6)
+    projects = [kept(alice, penora, title=f"No {number}", content="x" * (1_000 - number)) for number in range(12)]
+    codes = [project.code for project in projects]
+
+    page = read(alices.get(STORAGE, {**ticks(*projects[6:]), "pick": "largest"}))
+
+    assert ticked_in(page) == [*codes[:5], codes[6]]
+    assert page.count("data-code=") == 6
+    assert "6 can be ticked at once: 5 projects that you had ticked are not ticked any more" in words(page)
+    page = read(alices.get(STORAGE, ticks(*projects[9:])))
+    assert ticked_in(page) == codes[9:]
+    assert re.findall(r'data-code="(\w+)"', page) == [*codes[:3], *codes[9:]]
+    assert "6 of 12 are shown" in words(page)
+    assert "at once" not in page
+    page = read(alices.get(STORAGE, ticks(*projects)))
+    assert ticked_in(page) == codes[:6]
+    assert "6 projects that you had ticked are not ticked any more" in words(page)
 
 
 # --- Into the trash --------------------------------------------------------------------------------------------------
@@ -422,6 +448,83 @@ def test_the_trash_says_until_when(alices: Client, larger: Project, alice: User)
     assert f"{project.restorable_until:%-d %B, %H:%M}" in read(alices.get(TRASH))
 
 
+@pytest.fixture
+def seven(alice: User, penora: App, monkeypatch: pytest.MonkeyPatch, settings: Any) -> list[Project]:
+    """In the trash, last deleted first, where three are shown at once and a form has no more fields than for those."""
+    monkeypatch.setattr(trash_page, "SHOWN_MOST", 3)
+    settings.DATA_UPLOAD_MAX_NUMBER_FIELDS = 6
+    gone = [kept(alice, penora, title=f"No {number}") for number in range(7)]
+    for project in gone:
+        services.delete_project(user=alice, code=project.code)
+    return gone[::-1]
+
+
+def codes_shown(page: str) -> list[str]:
+    return re.findall(r'data-code="(\w+)"', page)
+
+
+def sent_by(page: str) -> dict[str, Any]:
+    """What the form of the trash sends with all that it shows ticked."""
+    form = page[page.index('<form id="coming"') :]
+    hidden = dict(re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)"', form))
+    return {**hidden, "code": re.findall(r'type="checkbox" name="code" [^>]*value="(\w+)"', form)}
+
+
+def test_a_trash_of_any_size_comes_back_page_by_page_with_all_ticked(
+    alices: Client, alice: User, seven: list[Project]
+) -> None:
+    """With all 1,000 that a trash can hold on one page, ticking them was a 400."""
+    codes = [project.code for project in seven]
+    first, last = read(alices.get(TRASH)), read(alices.get(f"{TRASH}?page=3"))
+    assert (codes_shown(first), codes_shown(last)) == (codes[:3], codes[6:])
+    assert codes_shown(read(alices.get(f"{TRASH}?page=2"))) == codes[3:6]
+    assert "7 projects, 70 bytes" in words(first)
+    assert "1 to 3 of 7" in words(first)
+    assert ('href="?page=2"' in first, "Deleted later" in first) == (True, False)
+    assert ('href="?page=2"' in last, "Deleted earlier" in last) == (True, False)
+
+    answer = alices.post(RESTORE, sent_by(last))
+    assert answer["Location"] == f"{TRASH}?page=3"
+    assert codes_shown(read(alices.get(answer["Location"]))) == codes[3:6]  # the last there is by now
+    for _ in range(2):
+        read(alices.post(RESTORE, sent_by(read(alices.get(TRASH))), follow=True))
+
+    assert counters(alice)["trash"] == (0, 0)
+    assert counters(alice)["all"] == (70, 7)
+
+
+def test_a_trash_of_any_size_goes_page_by_page_with_all_ticked_or_at_once(
+    alices: Client, alice: User, seven: list[Project]
+) -> None:
+    asked = read(alices.post(REMOVE, sent_by(read(alices.get(TRASH)))))
+    assert "3 projects (30 bytes) are removed for good." in words(asked)
+    read(alices.post(REMOVE, confirmation(asked), follow=True))
+    assert counters(alice)["trash"] == (40, 4)
+
+    shown = re.search(r'name="code" value="([^"]*)"', read(alices.get(EMPTY)))
+    assert shown
+    assert "4 projects removed for good" in read(alices.post(EMPTY, {"code": shown[1]}, follow=True))
+    assert "The trash is empty" in read(alices.get(TRASH))
+
+
+def test_what_is_ticked_in_the_trash_stays_in_sight_and_within_what_can_be_sent(
+    alices: Client, seven: list[Project]
+) -> None:
+    """The list follows what is deleted meanwhile, which moves what is ticked to the next page."""
+    codes = [project.code for project in seven]
+
+    def live(*ticked: str) -> str:
+        address = {"page": "1", "code": " ".join(ticked)}
+        return read(alices.get(TRASH, address, headers={**HTMX, "HX-Target": "bin"}))
+
+    page = live(codes[4])
+    assert (codes_shown(page), ticked_in(page)) == ([codes[0], codes[1], codes[4]], [codes[4]])
+    page = live(*codes)
+    assert (codes_shown(page), ticked_in(page)) == (codes[:3], codes[:3])
+    assert 'hx-get="/storage/trash/?page=2"' in read(alices.get(f"{TRASH}?page=2"))
+    assert codes_shown(read(alices.get(f"{TRASH}?page=x"))) == codes[:3]
+
+
 def test_several_come_back_at_once(alices: Client, larger: Project, smaller: Project, alice: User) -> None:
     for project in (larger, smaller):
         services.delete_project(user=alice, code=project.code)
@@ -486,6 +589,8 @@ def test_emptying_asks_first_and_takes_only_what_was_shown(
     assert "The trash is empty" in told
     assert not Project.objects.exists()
     assert "empty already" in read(alices.post(EMPTY, {"code": shown[1]}, follow=True))
+    entry = AuditEntry.objects.get(event=AuditEntry.Event.CHANGED, actor=alice, subject=alice)
+    assert entry.details == {"what": "workspace.project", "removed_for_good": [smaller.code, larger.code]}
 
 
 def test_emptying_leaves_what_others_deleted(alices: Client, bob: User, penora: App) -> None:
@@ -563,16 +668,58 @@ def test_what_has_been_restored_meanwhile_is_not_removed(
     assert "among your projects" in read(alices.get(REMOVE, {"code": larger.code}, follow=True))
 
 
+def test_what_was_restored_edited_and_deleted_again_since_the_question_is_not_removed(
+    alices: Client, larger: Project, smaller: Project, alice: User
+) -> None:
+    for project in (larger, smaller):
+        services.delete_project(user=alice, code=project.code)
+    both = confirmation(read(alices.post(REMOVE, {"code": [larger.code, smaller.code]})))
+    one = confirmation(read(alices.get(REMOVE, {"code": larger.code})))
+    services.restore_project(user=alice, code=larger.code)
+    services.edit_project(user=alice, code=larger.code, title="Now dear to me")
+    services.delete_project(user=alice, code=larger.code)
+    left = "“Now dear to me”: still in the trash, because restored and deleted again since you were asked."
+
+    assert f"{left} Nothing more was done." in read(alices.post(REMOVE, one, follow=True))
+    assert f"“Smaller”: removed for good. {left}<" in read(alices.post(REMOVE, both, follow=True))
+    assert in_trash(larger)
+
+    again = confirmation(read(alices.get(REMOVE, {"code": larger.code})))
+    assert "“Now dear to me”: removed for good." in read(alices.post(REMOVE, again, follow=True))
+    assert not Project.objects.exists()
+
+
 @pytest.mark.parametrize("method", ["get", "post"])
-def test_what_is_in_somebody_elses_trash_is_404_and_cannot_be_told_from_nothing(
+def test_what_has_been_emptied_meanwhile_is_told_where_it_is_still_ticked(
+    alices: Client, larger: Project, smaller: Project, alice: User, method: str
+) -> None:
+    for project in (larger, smaller):
+        services.delete_project(user=alice, code=project.code)
+    services.empty_trash(user=alice)
+
+    answer = getattr(alices, method)(REMOVE, {"code": [larger.code, smaller.code]})
+
+    assert answer["Location"] == TRASH
+    assert "2 projects are not in your trash any more. Nothing was removed." in read(alices.get(TRASH))
+
+
+@pytest.mark.parametrize("method", ["get", "post"])
+def test_what_is_in_somebody_elses_trash_cannot_be_told_from_nothing(
     alices: Client, bob: User, penora: App, method: str
 ) -> None:
-    theirs = kept(bob, penora, title="Bob's")
+    theirs, live = kept(bob, penora, title="Bob's"), kept(bob, penora, title="Bob's own")
     services.delete_project(user=bob, code=theirs.code)
 
-    pages = [read(getattr(alices, method)(REMOVE, {"code": code}), 404) for code in (theirs.code, "222222")]
+    def asked(code: str) -> str:
+        answer = getattr(alices, method)(REMOVE, {"code": code})
+        assert answer["Location"] == TRASH
+        return words(read(alices.get(TRASH)))
 
-    assert "Bob" not in pages[0]
+    pages = {asked(code) for code in (theirs.code, live.code, "222222")}
+
+    assert len(pages) == 1
+    assert "1 project is not in your trash any more. Nothing was removed." in (page := pages.pop())
+    assert "Bob" not in page
     assert in_trash(theirs)
 
 
@@ -588,7 +735,8 @@ def test_a_question_is_answered_by_whom_it_was_put_to(
     for confirmed in (stolen["confirmed"], f"{stolen['confirmed']}x", "x", ""):
         answer = alices.post(REMOVE, {"confirmed": confirmed, "code": larger.code})
         assert "is removed for good" in read(answer)  # it is asked
-    read(alices.post(REMOVE, {**stolen, "code": theirs.code}), 404)
+    told = read(alices.post(REMOVE, {**stolen, "code": theirs.code}, follow=True))
+    assert "1 project is not in your trash any more. Nothing was removed." in told
 
     assert in_trash(theirs)
     assert in_trash(larger)

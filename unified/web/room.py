@@ -24,13 +24,13 @@ from unified.web import trash
 from unified.web.frame import NEARLY_PERCENT
 from unified.web.pages import as_member, member_page, shown
 from unified.web.projects import described
-from unified.web.trash import codes_in, listed, total
+from unified.web.trash import SHOWN_MOST, codes_in, listed, total
 from workspace import codes, services
 from workspace.models import Project, Storage
 from workspace.queries import AppTotals, Size, kept_of, put_away_at, sizes_of, storage_of, totals_by_app, trash_of
 from workspace.services.cleanup import just_enough
 
-SHOWN_FIRST, SHOWN_MOST = 50, 200  # all of them ticked are an address of 4 KB; proxies take 8
+SHOWN_FIRST = 50
 BAR_WIDTH, BAR_LEAST = 1000, 5  # in the drawing's own units; what takes room is never too thin to be seen
 PICTURE_BYTES = 62 * 1024  # the mean of docs/workspace.md, for who has no picture of their own yet
 EASY_PERCENT = 70  # full, with some time before it is nearly so again
@@ -67,6 +67,7 @@ class Ticked:
     codes: set[str]
     frees_bytes: int
     gone: int  # so many that were ticked have gone meanwhile
+    unticked: int  # and so many gave way to what a click has chosen
 
 
 @member_page
@@ -90,7 +91,9 @@ def _storage_page(request: HttpRequest, *, put_away: str = "") -> HttpResponseBa
     pictures = [one.size_bytes for one in sizes if one.is_picture]
     mean = max(1, round(sum(pictures) / len(pictures))) if pictures else PICTURE_BYTES
     places = max(0, settings.MAX_PROJECTS_PER_USER - room.project_count)
-    first = {one.code for one in sizes[:number]}
+    # Never more than can be sent: what is ticked, and as many others as there is a place for.
+    others = [one.code for one in sizes[:number] if one.code not in ticked.codes]
+    listed_codes = ticked.codes.union(others[: SHOWN_MOST - len(ticked.codes)])
     return shown(
         request,
         "storage",
@@ -107,13 +110,14 @@ def _storage_page(request: HttpRequest, *, put_away: str = "") -> HttpResponseBa
         suggestions=suggestions,
         lines=[
             {**described(request, project), "is_ticked": project.code in ticked.codes}
-            for project in kept_of(user, first | ticked.codes)
+            for project in kept_of(user, listed_codes)
         ],
         ticked=ticked,
         kept=len(sizes),
         number=number,
         more=min(number * 2, SHOWN_MOST) if len(sizes) > number and number < SHOWN_MOST else 0,
-        is_cut=len(sizes) > number,
+        most_ticked=SHOWN_MOST,
+        is_cut=len(sizes) > len(listed_codes),
         again=_again(show=number if number != SHOWN_FIRST else "", away=away[0].deleted_at if away else None),
         away=away,
         away_bytes=total(away),
@@ -145,9 +149,13 @@ def _again(**fields: datetime | str | int | None) -> str:
 
 
 def _ticked(sizes: list[Size], asked: set[str], chosen: Suggestion | None) -> Ticked:
+    """What a click has chosen, and what was ticked before as far as all of it can be sent, the largest of it first."""
     known = {one.code: one.size_bytes for one in sizes}
-    ticked = (asked & known.keys()) | set(chosen.codes if chosen else ())
-    return Ticked(ticked, sum(known[code] for code in ticked), len(asked - known.keys()))
+    picked = set(chosen.codes if chosen else ())
+    before = [one.code for one in sizes if one.code in asked and one.code not in picked]
+    ticked = picked.union(before[: SHOWN_MOST - len(picked)])
+    unticked = len(picked) + len(before) - len(ticked)
+    return Ticked(ticked, sum(known[code] for code in ticked), len(asked - known.keys()), unticked)
 
 
 def _parts(room: Storage, apps: list[App], totals: dict[str, AppTotals]) -> list[Part]:
@@ -184,7 +192,7 @@ def _suggestions(room: Storage, sizes: list[Size]) -> list[Suggestion]:
         chosen = [by_age[index] for index in enough]
         left = 100 * (room.used_bytes - sum(one.size_bytes for one in chosen)) // max(room.limit_bytes, 1)
         # Whole projects go, so it may come to well below. What it comes to is told, and not what was aimed at alone.
-        title = f"The longest unchanged, until {EASY_PERCENT} % or less is used: down to {left} %"
+        title = f"Enough to use {EASY_PERCENT} % or less, and no more than that takes: down to {left} %"
         if len(chosen) <= SHOWN_MOST:  # else nobody would look through it
             add("enough", title, chosen)
     since, large = timezone.now() - FORGOTTEN, room.limit_bytes // 100

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from datetime import datetime
 
 from django.conf import settings
 from django.contrib import messages
+from django.core.paginator import Paginator
 from django.core.signing import BadSignature, Signer
 from django.http import Http404, HttpRequest, HttpResponse, QueryDict
 from django.http.response import HttpResponseBase
@@ -25,6 +27,9 @@ from workspace.models import Project
 from workspace.queries import find_in_trash, kept_of, storage_of, trash_of
 
 NAMED_AT_MOST = 3  # in a sentence
+# Of what can be ticked: all of it, sent as an address, is 4 KB, where proxies take 8, and of the fields of a form
+# Django takes 1,000.
+SHOWN_MOST = 200
 THUMBNAIL_TYPE = "image/avif"
 
 
@@ -34,15 +39,21 @@ def trash(request: HttpRequest) -> HttpResponseBase:
     user = as_member(request).user
     room = storage_of(user)
     found = trash_of(user)
+    page = Paginator(found, SHOWN_MOST).get_page(request.GET.get("page"))
     asked = set(codes_in(request.GET, "code"))
-    ticked = [project for project in found if project.code in asked]
+    ticked = [project for project in found if project.code in asked][:SHOWN_MOST]
+    # What is ticked stays in sight, though what was deleted meanwhile has moved it to the next page.
+    rest = [project for project in page if project.code not in asked][: SHOWN_MOST - len(ticked)]
+    in_sight = {project.code for project in [*ticked, *rest]}
     return shown(
         request,
         "trash",
         part="bin",
-        lines=[{"row": project, "is_ticked": project.code in asked} for project in found],
+        lines=[{"row": project, "is_ticked": project.code in asked} for project in found if project.code in in_sight],
+        page=page,
         ticked=ticked,
         ticked_bytes=total(ticked),
+        total_count=len(found),
         total_bytes=total(found),
         room=room,
         days=settings.TRASH_DAYS,
@@ -110,11 +121,12 @@ def restore(request: HttpRequest) -> HttpResponseBase:
 def remove(request: HttpRequest) -> HttpResponseBase:
     """
     Asks about what is named, and removes for good what it has asked about, which the form proves with our signature:
-    nothing is removed without the question, and a form that is sent twice is told what became of the first.
+    nothing is removed without the question, nor what has been out of the trash since, and a form that is sent twice is
+    told what became of the first.
     """
     user = as_member(request).user
     if request.method == "POST" and (confirmed := _confirmed(user, request.POST.get("confirmed", ""))):
-        removed = services.remove_from_trash(user=user, actor=user, chosen=confirmed)
+        removed = services.remove_from_trash(user=user, actor=user, shown=confirmed)
         _tell_of_removal(request, confirmed, removed)
         return redirect("web:trash")
     asked = codes_in(request.POST if request.method == "POST" else request.GET, "code")
@@ -123,10 +135,13 @@ def remove(request: HttpRequest) -> HttpResponseBase:
         return redirect("web:trash")
     found = [project for project in trash_of(user) if project.code in asked]
     if not found:
-        kept = kept_of(user, asked)
-        if not kept:
-            raise Http404
-        messages.info(request, f"{listed(kept)}: not in the trash, but among your projects.")
+        if kept := kept_of(user, asked):
+            messages.info(request, f"{listed(kept)}: not in the trash, but among your projects.")
+        else:  # which says the same of what is somebody else's and of what never was
+            are = "is" if len(asked) == 1 else "are"
+            messages.info(
+                request, f"{counted(len(asked), 'project')} {are} not in your trash any more. Nothing was removed."
+            )
         return redirect("web:trash")
     return shown(
         request,
@@ -134,38 +149,46 @@ def remove(request: HttpRequest) -> HttpResponseBase:
         found=found,
         total_bytes=total(found),
         gone=len(asked) - len(found),
-        confirmed=_signer().sign_object([user.pk, [project.code for project in found]]),
+        confirmed=_signed(user, found),
     )
 
 
-def _confirmed(user: User, signed: str) -> list[str]:
-    """The codes that this person was asked about; none, if they were not."""
+def _signed(user: User, found: Collection[Project]) -> str:
+    """That this person is asked about these projects, each as it was put into the trash at its moment."""
+    moments = {project.code: project.deleted_at.isoformat() for project in found if project.deleted_at}
+    return _signer().sign_object([user.pk, moments])
+
+
+def _confirmed(user: User, signed: str) -> dict[str, datetime]:
+    """What this person was asked about: since when it was in the trash, by code. Nothing, if they were not."""
     try:
-        asked, chosen = _signer().unsign_object(signed)
+        asked, moments = _signer().unsign_object(signed)
     except BadSignature:
-        return []
-    return list(chosen) if asked == user.pk else []
+        return {}
+    return {code: datetime.fromisoformat(told) for code, told in moments.items()} if asked == user.pk else {}
 
 
 def _signer() -> Signer:
-    return Signer(salt="unified.web.trash.remove")
+    return Signer(salt="unified.web.trash.remove_as_shown")
 
 
-def _tell_of_removal(request: HttpRequest, confirmed: Collection[str], removed: Collection[Project]) -> None:
-    user, missing = as_member(request).user, len(confirmed) - len(removed)
-    if not removed:
-        kept = kept_of(user, confirmed)
-        told = f"{listed(kept)}: back among your projects." if kept else "Removed already."
-        messages.info(request, f"{told} Nothing more was done.")
+def _tell_of_removal(request: HttpRequest, confirmed: Mapping[str, datetime], removed: Collection[Project]) -> None:
+    user = as_member(request).user
+    left = confirmed.keys() - {project.code for project in removed}
+    again = [project for project in trash_of(user) if project.code in left] if left else []
+    missing = len(left) - len(again)
+    told = [f"{listed(removed)}: removed for good."] if removed else []
+    if again:
+        told.append(f"{listed(again)}: still in the trash, because restored and deleted again since you were asked.")
+    if missing and told:
+        was = "was" if missing == 1 else "were"
+        told.append(f"{counted(missing, 'project')} of what you had ticked {was} not in the trash any more.")
     elif missing:
-        messages.success(
-            request,
-            f"{listed(removed)}: removed for good."
-            f" {counted(missing, 'project')} of what you had ticked {'was' if missing == 1 else 'were'} not in the"
-            " trash any more.",
-        )
-    else:
-        messages.success(request, f"{listed(removed)}: removed for good.")
+        kept = kept_of(user, left)
+        told.append(f"{listed(kept)}: back among your projects." if kept else "Removed already.")
+    if not removed:
+        told.append("Nothing more was done.")
+    (messages.success if removed else messages.info)(request, " ".join(told))
 
 
 @member_page
@@ -176,7 +199,7 @@ def empty(request: HttpRequest) -> HttpResponseBase:
     has_grown = False
     if request.method == "POST":
         try:
-            removed, _ = services.empty_trash(user=user, as_shown=codes_in(request.POST, "code"))
+            removed, _ = services.empty_trash(user=user, actor=user, as_shown=codes_in(request.POST, "code"))
         except services.NotAsShown:
             has_grown = True
         else:

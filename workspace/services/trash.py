@@ -7,7 +7,8 @@ beyond that, what was deleted first goes for good first.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from datetime import datetime
 
 from django.db import transaction
 from django.db.models.functions import Now
@@ -88,11 +89,16 @@ def restore_project(*, user: User, code: str) -> tuple[Project, Storage]:
 
 @transaction.atomic
 def empty_trash(
-    *, user: User, code: str | None = None, as_shown: Collection[str] | None = None
+    *,
+    user: User,
+    actor: User | None = None,
+    code: str | None = None,
+    as_shown: Collection[str] | None = None,
 ) -> tuple[Change, Storage]:
     """
     Removes for good all of the person's trash, or the one project in it with this code, as typed: how much that was,
-    and the storage afterwards. With `as_shown`, codes, only if nothing else is in it.
+    and the storage afterwards. With `as_shown`, codes, only if nothing else is in it. With `actor`, who has done it and
+    what is gone goes into the audit, if there was any.
 
     Raises ProjectNotFound if the one is not in the trash, and NotAsShown; then nothing is removed. Locks: the storage
     row.
@@ -107,21 +113,31 @@ def empty_trash(
             raise ProjectNotFound(code)
     if as_shown is not None and trash.exclude(code__in=as_shown).exists():
         raise NotAsShown
-    return remove_for_good(storage, list(trash.only("id", "size_bytes"))), storage
+    removed = list(trash.only("id", "code", "size_bytes").order_by("-deleted_at", "-id"))
+    if actor is not None:
+        _note_removal(user, actor, removed)
+    return remove_for_good(storage, removed), storage
 
 
 @transaction.atomic
-def remove_from_trash(*, user: User, actor: User, chosen: Collection[str]) -> list[Project]:
+def remove_from_trash(*, user: User, actor: User, shown: Mapping[str, datetime]) -> list[Project]:
     """
-    Removes for good what is in the person's trash of the projects with these codes; which those were. What is not in it
-    (any more) is left as it is: the call was a repeat, or the project has been restored. It goes into the audit, if
-    there was any. Locks: the storage row.
+    Removes for good what the actor was shown and has confirmed: the projects with these codes that are in the person's
+    trash since these moments; which those were. What is not is left as it is: the call was a repeat, or the project has
+    been restored, and perhaps edited and deleted again. It goes into the audit, if there was any. Locks: the storage
+    row.
     """
     storage = locked_storage(user)
-    trash = Project.objects.in_trash().filter(user=user, code__in=chosen)
-    removed = list(trash.only("id", "code", "title", "size_bytes").order_by("-deleted_at", "-id"))
+    trash = Project.objects.in_trash().filter(user=user, code__in=list(shown)).order_by("-deleted_at", "-id")
+    found = trash.only("id", "code", "title", "size_bytes", "deleted_at")
+    removed = [project for project in found if project.deleted_at == shown[project.code]]
+    remove_for_good(storage, removed)
+    _note_removal(user, actor, removed)
+    return removed
+
+
+def _note_removal(user: User, actor: User, removed: Collection[Project]) -> None:
     if removed:
-        remove_for_good(storage, removed)
         audit.record(
             AuditEntry.Event.CHANGED,
             actor=actor,
@@ -129,7 +145,6 @@ def remove_from_trash(*, user: User, actor: User, chosen: Collection[str]) -> li
             what="workspace.project",
             **removed_in_words(removed),
         )
-    return removed
 
 
 @transaction.atomic
