@@ -501,9 +501,9 @@ def test_a_trash_of_any_size_goes_page_by_page_with_all_ticked_or_at_once(
     read(alices.post(REMOVE, confirmation(asked), follow=True))
     assert counters(alice)["trash"] == (40, 4)
 
-    shown = re.search(r'name="code" value="([^"]*)"', read(alices.get(EMPTY)))
+    shown = re.search(r'name="until" value="([^"]*)"', read(alices.get(EMPTY)))
     assert shown
-    assert "4 projects removed for good" in read(alices.post(EMPTY, {"code": shown[1]}, follow=True))
+    assert "4 projects removed for good" in read(alices.post(EMPTY, {"until": shown[1]}, follow=True))
     assert "The trash is empty" in read(alices.get(TRASH))
 
 
@@ -574,21 +574,21 @@ def test_emptying_asks_first_and_takes_only_what_was_shown(
 ) -> None:
     services.delete_project(user=alice, code=larger.code)
     asked = read(alices.get(EMPTY))
-    shown = re.search(r'name="code" value="([^"]*)"', asked)
+    shown = re.search(r'name="until" value="([^"]*)"', asked)
     assert shown
     services.delete_project(user=alice, code=smaller.code)
 
-    again = read(alices.post(EMPTY, {"code": shown[1]}))
+    again = read(alices.post(EMPTY, {"until": shown[1]}))
     assert "come into the trash meanwhile" in again
     assert Project.objects.count() == 2
-    shown = re.search(r'name="code" value="([^"]*)"', again)
+    shown = re.search(r'name="until" value="([^"]*)"', again)
     assert shown
-    told = read(alices.post(EMPTY, {"code": shown[1]}, follow=True))
+    told = read(alices.post(EMPTY, {"until": shown[1]}, follow=True))
 
     assert "2 projects removed for good" in told
     assert "The trash is empty" in told
     assert not Project.objects.exists()
-    assert "empty already" in read(alices.post(EMPTY, {"code": shown[1]}, follow=True))
+    assert "empty already" in read(alices.post(EMPTY, {"until": shown[1]}, follow=True))
     entry = AuditEntry.objects.get(event=AuditEntry.Event.CHANGED, actor=alice, subject=alice)
     assert entry.details == {"what": "workspace.project", "removed_for_good": [smaller.code, larger.code]}
 
@@ -597,9 +597,33 @@ def test_emptying_leaves_what_others_deleted(alices: Client, bob: User, penora: 
     theirs = kept(bob, penora)
     services.delete_project(user=bob, code=theirs.code)
 
-    alices.post(EMPTY, {"code": theirs.code})
+    alices.post(EMPTY, {"until": "9999-01-01T00:00:00+00:00"})
 
     assert in_trash(theirs)
+
+
+def test_emptying_asks_again_about_what_was_restored_and_deleted_since(
+    alices: Client, larger: Project, alice: User
+) -> None:
+    """It may have been edited in between: that is not what was shown."""
+    services.delete_project(user=alice, code=larger.code)
+    shown = re.search(r'name="until" value="([^"]*)"', read(alices.get(EMPTY)))
+    assert shown
+    services.restore_project(user=alice, code=larger.code)
+    services.delete_project(user=alice, code=larger.code)
+
+    assert "come into the trash meanwhile" in read(alices.post(EMPTY, {"until": shown[1]}))
+    assert in_trash(larger)
+
+
+@pytest.mark.parametrize("told", ["", "yesterday", "0001-01-01T00:00:00+23:59", "9" * 40, "2026-13-01"])
+def test_emptying_asks_where_it_is_not_told_what_was_shown(
+    alices: Client, larger: Project, alice: User, told: str
+) -> None:
+    services.delete_project(user=alice, code=larger.code)
+
+    assert "Empty the trash?" in read(alices.post(EMPTY, {"until": told}))
+    assert in_trash(larger)
 
 
 def test_one_is_removed_for_good_after_a_question_and_the_others_stay(

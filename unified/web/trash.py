@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 
 from django.conf import settings
 from django.contrib import messages
@@ -199,7 +199,7 @@ def empty(request: HttpRequest) -> HttpResponseBase:
     has_grown = False
     if request.method == "POST":
         try:
-            removed, _ = services.empty_trash(user=user, actor=user, as_shown=codes_in(request.POST, "code"))
+            removed, _ = services.empty_trash(user=user, actor=user, until=_moment(request.POST.get("until", "")))
         except services.NotAsShown:
             has_grown = True
         else:
@@ -213,6 +213,14 @@ def empty(request: HttpRequest) -> HttpResponseBase:
         messages.info(request, "The trash is empty already.")
         return redirect("web:trash")
     return shown(request, "empty_trash", found=found, total_bytes=total(found), has_grown=has_grown)
+
+
+def _moment(told: str) -> datetime:
+    """When the latest of what was shown came into the trash; long ago, where that is not told."""
+    try:
+        return datetime.fromisoformat(told).astimezone(UTC)
+    except (ValueError, OverflowError):
+        return datetime.min.replace(tzinfo=UTC)
 
 
 def codes_in(sent: QueryDict, name: str) -> list[str]:

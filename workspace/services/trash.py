@@ -93,12 +93,12 @@ def empty_trash(
     user: User,
     actor: User | None = None,
     code: str | None = None,
-    as_shown: Collection[str] | None = None,
+    until: datetime | None = None,
 ) -> tuple[Change, Storage]:
     """
     Removes for good all of the person's trash, or the one project in it with this code, as typed: how much that was,
-    and the storage afterwards. With `as_shown`, codes, only if nothing else is in it. With `actor`, who has done it and
-    what is gone goes into the audit, if there was any.
+    and the storage afterwards. With `until`, only if nothing has come into it after that moment. With `actor`, who has
+    done it and what is gone goes into the audit, if there was any.
 
     Raises ProjectNotFound if the one is not in the trash, and NotAsShown; then nothing is removed. Locks: the storage
     row.
@@ -111,7 +111,7 @@ def empty_trash(
         trash = trash.filter(code=codes.fold(code))
         if not trash.exists():
             raise ProjectNotFound(code)
-    if as_shown is not None and trash.exclude(code__in=as_shown).exists():
+    if until is not None and trash.filter(deleted_at__gt=until).exists():
         raise NotAsShown
     removed = list(trash.only("id", "code", "size_bytes").order_by("-deleted_at", "-id"))
     if actor is not None:
