@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
-from itertools import chain
 from typing import Any
 
 from credits.models import LedgerEntry
 from unified.api.outputs import transaction
-from unified.csv_lines import csv_line
+from unified.csv_lines import csv_lines
 
 COLUMNS = (
     *("seq", "created_at", "type", "amount", "balance_after", "app_name", "description", "project_code"),
@@ -18,11 +17,8 @@ COLUMNS = (
 
 
 def lines(entries: Iterable[LedgerEntry]) -> Iterator[str]:
-    """The header, and a line for each entry. The first entries are read at once: trouble there is still an answer."""
-    entries = iter(entries)
-    first = next(entries, None)
-    found = chain([first], entries) if first else ()
-    return chain([csv_line(COLUMNS)], (csv_line(_cells(entry)) for entry in found))
+    """The header, and a line for each entry, of which the first are read at once."""
+    return csv_lines(COLUMNS, entries, _cells)
 
 
 def _cells(entry: LedgerEntry) -> list[Any]:

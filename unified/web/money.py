@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC
 from itertools import chain
@@ -22,8 +21,8 @@ from accounts.queries import registered_apps
 from credits.models import LedgerEntry
 from credits.pricing import current_prices
 from credits.queries import export, history, live_holds, position_of
-from unified.csv_lines import csv_line
-from unified.web.pages import as_member, member_page, shown
+from unified.csv_lines import csv_lines
+from unified.web.pages import as_member, member_page, number_in, shown
 from workspace import codes
 from workspace.models import Project
 
@@ -85,11 +84,11 @@ class Pricing:
 
 def wanted_of(request: HttpRequest, apps: list[App]) -> Wanted:
     query = request.GET
-    before = query.get("before", "")
+    before = number_in(query.get("before", ""), digits=19)
     return Wanted(
         app=next((app for app in apps if app.slug == query.get("app")), None),
         type=Type(query["kind"]) if query.get("kind") in Type.values else None,
-        before=min(int(before), LARGEST_SEQ) if before.isascii() and before.isdigit() and len(before) < 20 else None,
+        before=None if before is None else min(before, LARGEST_SEQ),
     )
 
 
@@ -132,7 +131,8 @@ def transactions_csv(request: HttpRequest) -> HttpResponseBase:
     """
     wanted = wanted_of(request, registered_apps())
     entries = export(user=as_member(request).user, newest_first=True, **wanted.filters)
-    response = StreamingHttpResponse(_csv_lines(entries), content_type="text/csv; charset=utf-8")
+    lines = chain([_BYTE_ORDER_MARK], csv_lines(_COLUMNS, entries, _cells))
+    response = StreamingHttpResponse(lines, content_type="text/csv; charset=utf-8")
     response["Content-Disposition"] = f'attachment; filename="{_file_name(wanted)}"'
     return response
 
@@ -142,14 +142,6 @@ def _file_name(wanted: Wanted) -> str:
     app = wanted.app.slug if wanted.app else ""
     kind = slugify(_WORDS[wanted.type]) if wanted.type else ""
     return "-".join(filter(None, ("credits", app, kind, f"{timezone.now().astimezone(UTC):%Y-%m-%d}"))) + ".csv"
-
-
-def _csv_lines(entries: Iterable[LedgerEntry]) -> Iterator[str]:
-    """The first entries are read at once: trouble there is still an answer."""
-    entries = iter(entries)
-    first = next(entries, None)
-    found = chain([first], entries) if first else ()
-    return chain([_BYTE_ORDER_MARK + csv_line(_COLUMNS)], (csv_line(_cells(entry)) for entry in found))
 
 
 def _cells(entry: LedgerEntry) -> tuple[str | int, ...]:

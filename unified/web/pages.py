@@ -101,6 +101,11 @@ def page_before(request: HttpRequest) -> str:
     return path if is_ours and path.startswith("/") and not path.startswith("//") else ""
 
 
+def number_in(typed: str, *, digits: int) -> int | None:
+    """The whole number that an address or a form names, of at most so many digits; None if it names none."""
+    return int(typed) if typed.isascii() and typed.isdigit() and len(typed) <= digits else None
+
+
 def _form_of(request: HttpRequest) -> str:
     """The page whose form was sent, if it is one of ours: what somebody has filled in is lost, but not where."""
     return page_before(request) or reverse("home")

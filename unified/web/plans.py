@@ -17,7 +17,7 @@ from django.views.decorators.http import require_POST, require_safe
 from accounts import services
 from accounts.models import Plan, UpgradeRequest, User
 from unified.web.frame import decision_of
-from unified.web.pages import as_member, member_page, page_before, shown
+from unified.web.pages import as_member, member_page, number_in, page_before, shown
 from unified.web.room import PICTURE_BYTES
 from workspace.models import Storage
 from workspace.queries import storage_of
@@ -121,9 +121,9 @@ def decided(request: HttpRequest) -> HttpResponseBase:
 @require_POST
 def seen(request: HttpRequest) -> HttpResponseBase:
     """The person has read what was decided. Back to the page that they have read it on."""
-    number = request.POST.get("wish", "")
-    if number.isascii() and number.isdigit() and len(number) < 19:
-        services.note_upgrade_seen(user=as_member(request).user, wish_id=int(number))
+    number = number_in(request.POST.get("wish", ""), digits=18)
+    if number is not None:
+        services.note_upgrade_seen(user=as_member(request).user, wish_id=number)
     if as_member(request).htmx:
         return render(request, "web/parts/decided.html", {"decided": decision_of(as_member(request).user)})
     return redirect(page_before(request) or "web:plans")

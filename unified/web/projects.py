@@ -19,7 +19,7 @@ from accounts.models import App, User
 from accounts.queries import registered_apps
 from unified.api.content_urls import thumbnail_url
 from unified.web.app_links import colours
-from unified.web.pages import as_member, member_page, page_before, shown
+from unified.web.pages import as_member, member_page, number_in, page_before, shown
 from workspace.models import Project
 from workspace.queries import Found, Kind, Order, browse, totals_by_app
 
@@ -83,14 +83,13 @@ class Wanted:
 
 
 def wanted_of(query: Mapping[str, str], apps: list[App]) -> Wanted:
-    page = query.get("page", "")
     return Wanted(
         app=next((app for app in apps if app.slug == query.get("app")), None),
         kind=Kind(query["kind"]) if query.get("kind") in Kind.values else None,
         text=query.get("q", "").strip()[:SEARCH_MAX_LENGTH],
         order=Order(query["sort"]) if query.get("sort") in Order.values else Order.NEWEST,
         as_list=query.get("view") == "list",
-        page=max(1, int(page)) if page.isascii() and page.isdigit() and len(page) < 6 else 1,
+        page=number_in(query.get("page", ""), digits=5) or 1,
     )
 
 

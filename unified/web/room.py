@@ -22,7 +22,7 @@ from accounts.models import App, User
 from accounts.queries import registered_apps
 from unified.web import trash
 from unified.web.frame import NEARLY_PERCENT
-from unified.web.pages import as_member, member_page, shown
+from unified.web.pages import as_member, member_page, number_in, shown
 from unified.web.projects import described
 from unified.web.trash import SHOWN_MOST, codes_in, listed, total
 from workspace import codes, services
@@ -127,8 +127,7 @@ def _storage_page(request: HttpRequest, *, put_away: str = "") -> HttpResponseBa
 
 def _number_of(typed: str) -> int:
     """How many the list shows."""
-    is_number = typed.isascii() and typed.isdigit() and len(typed) < 6
-    return min(max(int(typed), SHOWN_FIRST), SHOWN_MOST) if is_number else SHOWN_FIRST
+    return min(max(number_in(typed, digits=5) or 0, SHOWN_FIRST), SHOWN_MOST)
 
 
 def _away(user: User, typed: str) -> list[Project]:
@@ -240,7 +239,7 @@ def _versions_in(sent: Collection[str]) -> dict[str, int]:
     for word in " ".join(sent).split():
         typed, _, version = word.partition("-")
         if code := codes.fold(typed):
-            asked[code] = int(version) if version.isascii() and version.isdigit() and len(version) < 10 else 0
+            asked[code] = number_in(version, digits=9) or 0
     return asked
 
 

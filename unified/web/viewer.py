@@ -24,7 +24,7 @@ from accounts.templatetags.figures import size
 from unified.api.content_urls import content_url
 from unified.web.app_links import ways_to
 from unified.web.file_names import attachment
-from unified.web.pages import as_member, member_page, shown
+from unified.web.pages import as_member, member_page, number_in, shown
 from unified.web.projects import PAGE_SIZE, Wanted, came_from, list_address, wanted_of
 from workspace import codes, encoders, images, queries, services, titles
 from workspace.content import TEXT_TYPE
@@ -100,8 +100,7 @@ def rename(request: HttpRequest, code: str) -> HttpResponseBase:
         return redirect(_address(code, _looked_for(request)))
     user = as_member(request).user
     title = " ".join(request.POST.get("title", "").split())
-    version = request.POST.get("version", "")
-    seen = int(version) if version.isascii() and version.isdigit() and len(version) < 10 else 0
+    seen = number_in(request.POST.get("version", ""), digits=9) or 0
     refusal = ""
     if not title:
         refusal = "A project needs a title."
@@ -291,8 +290,7 @@ def _address(code: str, wanted: Wanted, **more: Any) -> str:
 def piece_of(body: bytes, asked: str) -> Piece:
     """The piece with the number that is asked for; the first or the last, if there is none such."""
     ends = _ends(body)
-    number = int(asked) if asked.isascii() and asked.isdigit() and len(asked) < 6 else 1
-    number = max(1, min(number, len(ends)))
+    number = max(1, min(number_in(asked, digits=5) or 1, len(ends)))
     start = ends[number - 2] if number > 1 else 0
     return Piece(body[start : ends[number - 1]].decode(errors="replace"), number, len(ends))
 
